@@ -1,0 +1,366 @@
+"""The router over a real socket: what a caller sees."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from servicekit.conftest import exchange, serving
+from servicekit.errors import ApiError
+from servicekit.http import Operation, Request, Response, Router, json_response
+from servicekit.metrics import Counter, Registry
+
+
+class Thing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    name: str
+    size: int = 1
+
+
+class Page(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    limit: int = 10
+    after: str | None = None
+
+
+async def _create(request: Request) -> Response:
+    return json_response(await request.json(Thing), status=201)
+
+
+async def _read(request: Request) -> Response:
+    return json_response(
+        {"id": request.parameters["id"], "peer": request.peer, "request_id": request.request_id}
+    )
+
+
+async def _list(request: Request) -> Response:
+    return json_response(request.query(Page))
+
+
+async def _limited(_: Request) -> Response:
+    raise ApiError(429, "rate_limited", "Later.", {"Retry-After": "3"})
+
+
+def _router(metrics: Registry | None = None, **options: Any) -> Router:
+    return Router(
+        [
+            (Operation(id="create", method="POST", path="/things", summary="", request=Thing), _create),
+            (Operation(id="list", method="GET", path="/things", summary="", query=Page), _list),
+            (Operation(id="read", method="GET", path="/things/{id}", summary=""), _read),
+            (Operation(id="delete", method="DELETE", path="/things/{id}", summary=""), _limited),
+        ],
+        listener="http",
+        metrics=metrics or Registry(),
+        **options,
+    )
+
+
+def send(request: bytes, *more: bytes, end: bool = False, **options: Any) -> tuple[int, dict[str, str], Any]:
+    """Send one request; gives status, header fields and JSON of the first answer."""
+
+    async def go() -> bytes:
+        async with serving(_router(**options)) as (_, port):
+            return await exchange(port, request, *more, end=end)
+
+    return parse(asyncio.run(go()))
+
+
+def parse(answer: bytes) -> tuple[int, dict[str, str], Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *fields = head.decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    length = int(headers.get("content-length", "0"))
+    return int(first.split()[1]), headers, json.loads(body[:length]) if body else None
+
+
+def request(
+    method: str,
+    target: str,
+    body: bytes | None = None,
+    content_type: str | None = "application/json",
+    **headers: str,
+) -> bytes:
+    fields = {
+        "Host": "x",
+        "Connection": "close",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    if body is not None:
+        fields.setdefault("Content-Length", str(len(body)))
+        if content_type is not None:
+            fields["Content-Type"] = content_type
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    return "\r\n".join(lines).encode() + (body or b"")
+
+
+def test_a_document_is_read_and_answered() -> None:
+    status, headers, body = send(request("POST", "/things", b'{"name":"a","size":2}'))
+    assert (status, body) == (201, {"name": "a", "size": 2})
+    assert headers["content-type"] == "application/json"
+    assert headers["cache-control"] == "no-store"
+    assert "date" in headers
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b'{"name":"a"}{"name":"b"}', "trailing"),
+        (b'{"name":"a"} x', "trailing"),
+        (b'{"name":"a","nick":"b"}', "unknown field `nick`"),
+        (b'{"name":1}', "Expected `str`"),
+        (b'{"name":"a","size":"2"}', "Expected `int`"),
+        (b'{"name":"a","size":2.5}', "Expected `int`"),
+        (b'{"size":2}', "missing required field `name`"),
+        (b'["a"]', "Expected `object`"),
+        (b"null", "Expected `object`"),
+        (b'{"name":"a"', "truncated"),
+        (b'{"name":"a","name":"b"}', "'name' twice"),
+        (b'{"name":"\xff"}', "utf-8"),
+        (b'\xef\xbb\xbf{"name":"a"}', "malformed"),
+        (b'{"name":"\\ud800"}', "truncated"),
+        (b"[" * 16000, ""),
+        (b'{"name":' + b"[" * 16000, ""),
+    ],
+)
+def test_a_body_that_is_not_exactly_the_document_is_invalid(body: bytes, reason: str) -> None:
+    status, _, answer = send(request("POST", "/things", body))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert reason in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/xml", "application/json; charset=latin-1", "application/jsonp", "", None],
+)
+def test_another_media_type_is_refused(content_type: str | None) -> None:
+    status, _, answer = send(request("POST", "/things", b'{"name":"a"}', content_type))
+    assert (status, answer["error"]["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"]
+)
+def test_other_spellings_of_json_are_taken(content_type: str) -> None:
+    assert send(request("POST", "/things", b'{"name":"a"}', content_type))[0] == 201
+
+
+def test_an_encoded_body_is_refused() -> None:
+    assert send(request("POST", "/things", b'{"name":"a"}', Content_Encoding="gzip"))[0] == 415
+
+
+def test_two_media_types_are_refused() -> None:
+    raw = request("POST", "/things", b'{"name":"a"}').replace(
+        b"Host: x", b"Host: x\r\nContent-Type: text/plain"
+    )
+    assert send(raw)[0] == 415
+
+
+def _chunked(*chunks: bytes) -> bytes:
+    head = (
+        b"POST /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+
+
+def test_a_body_without_length_is_read_to_its_end() -> None:
+    assert send(_chunked(b'{"na', b'me":"a"}') + b"0\r\n\r\n")[0] == 201
+
+
+@pytest.mark.parametrize("size", [101, 5000, 900_000])
+def test_a_body_over_the_limit_is_refused_though_it_was_sent_whole(size: int) -> None:
+    body = json.dumps({"name": "a" * (size - 11)}).encode()
+    status, _, answer = send(request("POST", "/things", body), limit=100)
+    assert (status, answer["error"]["code"]) == (413, "request_too_large")
+    assert "100 bytes" in answer["error"]["message"]
+
+
+def test_a_body_of_exactly_the_limit_is_taken() -> None:
+    body = json.dumps({"name": "a" * 88}).encode()
+    assert len(body) == 100
+    assert send(request("POST", "/things", body), limit=100)[0] == 201
+    assert send(request("POST", "/things", body + b" "), limit=100)[0] == 413
+
+
+def test_the_limit_holds_for_a_body_without_length_that_never_ends() -> None:
+    status, headers, _ = send(_chunked(*[b"a" * 60] * 2), limit=100)
+    assert status == 413
+    assert headers["connection"] == "close"
+
+
+def test_a_caller_that_asks_first_is_told_before_it_sends_too_much() -> None:
+    raw = request("POST", "/things", b"", Content_Length="5000", Expect="100-continue")
+    answer = send(raw, limit=100)
+    assert answer[0] == 413
+
+
+def test_a_caller_that_asks_first_is_told_to_go_on() -> None:
+    async def go() -> bytes:
+        async with serving(_router()) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request("POST", "/things", b"", Content_Length="12", Expect="100-continue"))
+            interim = await reader.readuntil(b"\r\n\r\n")
+            assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b'{"name":"a"}')
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    assert parse(asyncio.run(go()))[0] == 201
+
+
+def test_a_length_longer_than_the_body_ends_in_a_timeout_and_the_end_of_the_connection() -> None:
+    status, headers, answer = send(
+        request("POST", "/things", b'{"name":"a"}', Content_Length="13"), timeout_s=0.05
+    )
+    assert (status, answer["error"]["code"]) == (408, "request_timeout")
+    assert headers["connection"] == "close"
+
+
+def test_a_caller_that_leaves_before_its_body_is_complete_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    metrics = Registry()
+
+    async def go() -> None:
+        async with serving(_router(metrics)) as (_, port):
+            assert (
+                await exchange(port, request("POST", "/things", b'{"na', Content_Length="50"), end=True)
+                == b""
+            )
+
+    asyncio.run(go())
+    requests = metrics.counter("http_requests_total", "", ("listener", "operation", "status"))
+    assert requests.value("http", "create", "499") == 1
+    assert not caplog.records
+
+
+def test_a_length_shorter_than_the_body_does_not_make_the_rest_a_request() -> None:
+    async def go() -> bytes:
+        async with serving(_router()) as (_, port):
+            raw = request("POST", "/things", b'{"name":"a"}', Content_Length="12", Connection="keep-alive")
+            return await exchange(port, raw + b"garbage\r\n\r\n")
+
+    answer = asyncio.run(go())
+    assert parse(answer)[0] == 201
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 12\r\nTransfer-Encoding: chunked", b"Content-Length: 12\r\nContent-Length: 13"],
+)
+def test_two_framings_of_one_body_are_refused(framing: bytes) -> None:
+    raw = (
+        b"POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        + framing
+        + b'\r\n\r\n{"name":"a"}'
+    )
+    status, headers, answer = send(raw)
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert headers["connection"] == "close"
+
+
+def test_an_unknown_path_is_not_found() -> None:
+    for path in ("/", "/thing", "/things/", "/things/a/b", "/../things", "//things"):
+        status, _, answer = send(request("GET", path))
+        assert (status, answer["error"]["code"]) == (404, "not_found"), path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/things", "GET, HEAD, POST"),
+        ("POST", "/things/1", "DELETE, GET, HEAD"),
+        ("OPTIONS", "/things", "GET, HEAD, POST"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(method: str, path: str, allow: str) -> None:
+    status, headers, answer = send(request(method, path))
+    assert (status, answer["error"]["code"], headers["allow"]) == (405, "method_not_allowed", allow)
+
+
+def test_head_is_get_without_the_body() -> None:
+    async def go() -> bytes:
+        async with serving(_router()) as (_, port):
+            return await exchange(port, request("HEAD", "/things/1"))
+
+    head, _, body = asyncio.run(go()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b""
+
+
+def test_a_path_parameter_is_decoded_and_stays_one_segment() -> None:
+    assert send(request("GET", "/things/a%2Fb%20%C3%A9"))[2]["id"] == "a/b é"
+
+
+def test_a_path_that_is_not_utf8_is_invalid() -> None:
+    assert send(request("GET", "/things/%FF"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("", (10, None)), ("?", (10, None)), ("?limit=5&after=a%20b", (5, "a b")), ("?after=", (10, ""))],
+)
+def test_a_query_is_read(query: str, expected: tuple[int, str | None]) -> None:
+    status, _, body = send(request("GET", f"/things{query}"))
+    assert (status, (body["limit"], body["after"])) == (200, expected)
+
+
+@pytest.mark.parametrize(
+    "query", ["?limit=x", "?limit=1&limit=2", "?offset=1", "?limit", "?after=%FF", "?a&&"]
+)
+def test_a_query_that_is_not_as_documented_is_invalid(query: str) -> None:
+    status, _, answer = send(request("GET", f"/things{query}"))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+
+
+def test_what_an_operation_does_not_take_is_refused() -> None:
+    assert send(request("GET", "/things/1?x=1"))[0] == 400
+    assert send(request("POST", "/things?x=1", b'{"name":"a"}'))[0] == 400
+    assert send(request("GET", "/things/1", b"{}"))[0] == 400
+    assert send(request("GET", "/things/1", b""))[0] == 200
+
+
+def test_an_error_of_the_handler_carries_its_headers() -> None:
+    status, headers, answer = send(request("DELETE", "/things/1"))
+    assert (status, headers["retry-after"], answer) == (
+        429,
+        "3",
+        {"error": {"code": "rate_limited", "message": "Later."}},
+    )
+
+
+def test_a_request_id_is_taken_over_when_well_formed() -> None:
+    status, headers, body = send(request("GET", "/things/1", X_Request_Id="trace-1:a.b_c"))
+    assert (status, headers["x-request-id"], body["request_id"]) == (200, "trace-1:a.b_c", "trace-1:a.b_c")
+
+
+@pytest.mark.parametrize("given", ["a b", "a" * 129, "é", ""])
+def test_a_malformed_request_id_is_replaced(given: str) -> None:
+    headers = send(request("GET", "/things/1", X_Request_Id=given))[1]
+    assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
+
+
+def test_requests_are_counted_by_operation_and_not_by_path() -> None:
+    metrics = Registry()
+
+    async def go() -> None:
+        async with serving(_router(metrics)) as (_, port):
+            for target in ("/things/1", "/things/2", "/nothing/1", "/nothing/2"):
+                await exchange(port, request("GET", target))
+
+    asyncio.run(go())
+    requests = metrics.counter("http_requests_total", "", ("listener", "operation", "status"))
+    assert isinstance(requests, Counter)
+    assert requests.value("http", "read", "200") == 2
+    assert requests.value("http", "none", "404") == 2
+
+
+def test_an_operation_cannot_be_routed_twice() -> None:
+    operation = Operation(id="a", method="GET", path="/a", summary="")
+    with pytest.raises(ValueError, match="GET /a is routed twice"):
+        Router([(operation, _list), (operation, _list)], listener="http", metrics=Registry())
