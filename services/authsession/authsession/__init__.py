@@ -1,0 +1,1 @@
+"""Sign-in by e-mail code, and device sessions."""
