@@ -1,0 +1,18 @@
+"""The console script `gateway`."""
+
+import os
+
+from servicekit import boot
+
+
+def main() -> int:
+    """Runs the gateway; the exit status."""
+    # First of all: what is imported from here on is imported with the collector off.
+    boot.begin()
+    # The log is one JSON object a line; gRPC's core would write lines of its own between them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from servicekit.app import run
+
+    from gateway.service import SERVICE
+
+    return run(SERVICE)

@@ -1,0 +1,1 @@
+"""What the gateway's own tests share; not part of the distribution."""

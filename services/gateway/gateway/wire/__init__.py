@@ -1,0 +1,1 @@
+"""Messages generated from api/gateway/v1 by generate.sh; never edited by hand."""
