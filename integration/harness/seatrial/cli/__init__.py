@@ -1,0 +1,1 @@
+"""The command line: `seatrial doctor`, `tiers`, `up` and `why`."""

@@ -1,0 +1,370 @@
+"""Environment: what a test holds, and what is taken down after it, all of it, every time."""
+
+import contextlib
+import functools
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from seatrial import waiting
+from seatrial.errors import LeakError, SeatrialError
+from seatrial.leaks import LeakAudit
+from seatrial.process import Event, Process, SpawnContext
+from seatrial.service import Service
+from seatrial.supervisor import Supervisor
+from seatrial.teardown import Teardown, stop_order
+from seatrial.timeline import Timeline, running, steps
+
+if TYPE_CHECKING:
+    from seatrial.listener import Address
+    from seatrial.logfile import LogFile, Mark
+    from seatrial.proxy import Proxy
+    from seatrial.store import Store
+    from seatrial.stub import HttpStub
+    from seatrial.valkey import Valkey
+    from seatrial.worker import Worker
+
+T = TypeVar("T")
+S = TypeVar("S", bound="HttpStub")
+
+
+class Home(Protocol):
+    """Where an environment leaves its logs; asked for only when there is something to leave."""
+
+    @property
+    def path(self) -> Path:
+        """An existing directory."""
+
+
+class Folder:
+    """A home that is a plain directory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """The directory; made when it is missing."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """What a log holds of a test: all of it, or what came after a mark."""
+
+    log: "LogFile"
+    since: "Mark | None" = None
+
+    def text(self) -> str:
+        """All of it."""
+        return self.log.text(self.since)
+
+    def tail(self, lines: int) -> str:
+        """Its last lines."""
+        return "\n".join(self.text().splitlines()[-lines:])
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process and what it was told when it was started."""
+
+    process: Process
+    environment: Mapping[str, str]
+    arguments: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Everything that may name another process's address."""
+        return "\n".join([*self.environment.values(), *self.arguments])
+
+
+class Environment:
+    """Processes, stores, stubs and proxies of one test. Nothing is made before it is asked for.
+
+    In a test it is the fixture `environment`; elsewhere `Environment.open` makes one.
+    """
+
+    def __init__(self, name: str, home: Home, worker: "Worker", timeline: Timeline | None = None) -> None:
+        self.name = name
+        self.timeline = timeline or Timeline()
+        self._home = home
+        self._worker = worker
+        self._audit = LeakAudit()
+        self._before = self._audit.snapshot()
+        self._started: dict[str, Started] = {}
+        self._stores: list[Valkey] = []
+        self._stubs: list[HttpStub] = []
+        self._proxies: list[Proxy] = []
+        self._checks: list[tuple[Callable[[], object], bool]] = []
+        self._directory: Path | None = None
+        self._shared_valkey: Store | None = None
+        self._shared_since: Mark | None = None
+        self._closed = False
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, name: str = "environment", artifacts: Path | None = None, *, check: bool = True
+    ) -> Iterator[Self]:
+        """An environment outside pytest, for a bench or a person.
+
+        `artifacts` is the directory of the logs; without one they vanish at the end. At the end all checks run
+        and what they found is raised as one `TeardownErrors`, unless `check` is false.
+        """
+        from seatrial.worker import Worker
+
+        with ExitStack() as stack:
+            home = artifacts or Supervisor.current().temporary_directory("logs", scope="run")
+            if artifacts is None:
+                stack.callback(shutil.rmtree, home, ignore_errors=True)
+            worker = Worker()
+            stack.callback(worker.close)
+            environment = cls(name, Folder(home), worker)
+            stack.enter_context(running(environment.timeline))
+            try:
+                yield environment
+            except BaseException as error:
+                teardown = environment.close()
+                for problem in teardown.errors:
+                    error.add_note(f"and at the end of {name}: {problem}")
+                raise
+            teardown = environment.close()
+            teardown.raise_all(name, check=check)
+
+    # Processes
+
+    def spawn(
+        self,
+        service: Service,
+        *,
+        name: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> Process:
+        """Start a process and do not wait for it. `environment` and `arguments` come on top of the service's.
+
+        A second process of a service is called `<service>-2`, unless a `name` is given; raises SeatrialError
+        for a name that is taken, and SpawnError when the program cannot be started.
+        """
+        unique = self._unique(service.name, name)
+        context = SpawnContext(
+            directory=self.directory / unique,
+            log_path=self.artifacts / f"{unique}.log",
+            name=unique,
+            environment=environment or {},
+            arguments=arguments,
+            on_event=self._on_event,
+        )
+        process = Process.spawn(service, context)
+        self._started[unique] = Started(
+            process, {**service.environment, **(environment or {})}, (*service.arguments, *arguments)
+        )
+        return process
+
+    def start(
+        self,
+        service: Service,
+        *,
+        name: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> Process:
+        """Start a process and wait until it is ready; raises as `spawn` and `Process.wait_ready` do."""
+        process = self.spawn(service, name=name, environment=environment, arguments=arguments)
+        process.wait_ready()
+        return process
+
+    def start_all(self, *services: Service) -> tuple[Process, ...]:
+        """Start processes together and wait until all are ready: it takes as long as the slowest one."""
+        processes = tuple(self.spawn(service) for service in services)
+        for process in processes:
+            process.wait_ready()
+        return processes
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """Everything started with `spawn`, `start` and `start_all`, in that order."""
+        return tuple(started.process for started in self._started.values())
+
+    @property
+    def started(self) -> Mapping[str, Started]:
+        """The same by name, with what each was told."""
+        return MappingProxyType(self._started)
+
+    # Stores, stubs, proxies
+
+    @property
+    def valkey(self) -> "Store":
+        """This worker's Valkey, empty: proven at the first use in a test. It is not to be killed; see `own_valkey`."""
+        if self._shared_valkey is None:
+            self._shared_valkey, self._shared_since = self._worker.empty_valkey()
+        return self._shared_valkey
+
+    def own_valkey(self, *, persistent: bool = False, name: str = "own-valkey") -> "Valkey":
+        """A Valkey of this test alone, started, which may be stopped, killed, paused and configured at will."""
+        from seatrial.valkey import Valkey
+
+        unique = self._unique(name, None)
+        store = Valkey(
+            self.directory / unique,
+            name=unique,
+            persistent=persistent,
+            on_event=self._on_event,
+            scope="test",
+        )
+        self._stores.append(store)
+        store.start()
+        return store
+
+    def stub(self, stub: S) -> S:
+        """Start a stub of an external system; what it is sent that it should not be sent fails the test."""
+        self._stubs.append(stub)
+        stub.start()
+        return stub
+
+    def proxy(self, target: "Address") -> "Proxy":
+        """A proxy in front of an address, which can break the network between two processes."""
+        from seatrial.proxy import Proxy
+
+        proxy = Proxy(target)
+        self._proxies.append(proxy)
+        return proxy.start()
+
+    @property
+    def stubs(self) -> "tuple[HttpStub, ...]":
+        """Every stub started with `stub`, in that order."""
+        return tuple(self._stubs)
+
+    @property
+    def stores(self) -> "tuple[Store, ...]":
+        """Every store in use, the worker's included."""
+        return (*([self._shared_valkey] if self._shared_valkey is not None else []), *self._stores)
+
+    # The test's own
+
+    @property
+    def directory(self) -> Path:
+        """A temporary directory of this test, removed at its end."""
+        if self._directory is None:
+            self._directory = Supervisor.current().temporary_directory("test")
+        return self._directory
+
+    @property
+    def artifacts(self) -> Path:
+        """The directory that is kept when the test fails."""
+        return self._home.path
+
+    def until(self, what: str, condition: Callable[[], T], timeout: float = 5.0) -> T:
+        """As `seatrial.until`."""
+        return waiting.until(what, condition, timeout)
+
+    def step(self, text: str) -> AbstractContextManager[None]:
+        """Name a part of the test, for its timeline."""
+        return steps(self.timeline, text)
+
+    def on_teardown(self, check: Callable[[], object], *, after_stop: bool = False) -> None:
+        """Run a check when the test ends, the last one first; what it raises fails the test.
+
+        Checks run while everything is still up, or once all processes have stopped.
+        """
+        self._checks.append((check, after_stop))
+
+    # The end
+
+    def logs(self) -> dict[str, LogPart]:
+        """What every process logged in this test, by its name; the stores' logs included."""
+        found = {name: LogPart(started.process.log) for name, started in self._started.items()}
+        found.update({store.name: LogPart(store.process.log) for store in self._stores if store.process})
+        shared = self._shared_valkey
+        if shared is not None and shared.process is not None:
+            found[shared.name] = LogPart(shared.process.log, self._shared_since)
+        return found
+
+    def close(self) -> Teardown:
+        """Take everything down and check it. Raises nothing: what is wrong is in the answer. Idempotent."""
+        teardown = Teardown()
+        if self._closed:
+            return teardown
+        self._closed = True
+        self._run_checks(teardown, after_stop=False)
+        self._stop_processes(teardown)
+        self._close_parts(teardown)
+        self._run_checks(teardown, after_stop=True)
+        if self._directory is not None:
+            teardown.attempt("removing the temporary directory", functools.partial(_remove, self._directory))
+        leaks = teardown.attempt("looking for leaks", lambda: self._audit.leaks(self._before))
+        if leaks:
+            teardown.add([LeakError(leaks)])
+        return teardown
+
+    def _run_checks(self, teardown: Teardown, *, after_stop: bool) -> None:
+        for check, late in reversed(self._checks):
+            if late is after_stop:
+                teardown.attempt("a check at teardown", check)
+
+    def _stop_processes(self, teardown: Teardown) -> None:
+        addresses = {name: _addresses(started.process) for name, started in self._started.items()}
+        for proxy in self._proxies:
+            # Whoever talks to the proxy uses what lies behind it
+            for known in addresses.values():
+                if str(proxy.target) in known:
+                    known.append(str(proxy.address))
+        texts = {name: started.text for name, started in self._started.items()}
+        for layer in stop_order(texts, addresses):
+            processes = [self._started[name].process for name in layer]
+            for process in processes:
+                teardown.attempt(f"ending {process.name}", process.terminate)
+            for process in processes:
+                teardown.attempt(f"stopping {process.name}", process.close)
+        for process in reversed(self.processes):
+            teardown.add(teardown.attempt(f"judging {process.name}", process.problems))
+
+    def _close_parts(self, teardown: Teardown) -> None:
+        for stub in reversed(self._stubs):
+            teardown.add(teardown.attempt(f"judging {stub.name}", stub.problems))
+            teardown.attempt(f"stopping {stub.name}", stub.close)
+        for proxy in reversed(self._proxies):
+            teardown.attempt(f"stopping {proxy}", proxy.close)
+        for store in reversed(self._stores):
+            teardown.attempt(f"stopping {store.name}", store.close)
+            teardown.add(teardown.attempt(f"judging {store.name}", store.problems))
+        if self._shared_valkey is not None:
+            teardown.add(teardown.attempt("judging the worker's Valkey", self._worker.problems))
+
+    def _unique(self, base: str, wanted: str | None) -> str:
+        taken = {*self._started, *(store.name for store in self._stores)}
+        if wanted is not None:
+            if wanted in taken:
+                raise SeatrialError(
+                    f"{self.name} has a process called {wanted!r} already (choose another name)"
+                )
+            return wanted
+        number = 1
+        while (name := base if number == 1 else f"{base}-{number}") in taken:
+            number += 1
+        return name
+
+    def _on_event(self, event: Event) -> None:
+        self.timeline.record_at(event.at, event.process, event.kind, event.detail)
+
+
+def _addresses(process: Process) -> list[str]:
+    found = []
+    for listener in process.service.listeners:
+        with contextlib.suppress(SeatrialError):  # a child that never reported its port has no address
+            found.append(str(process.address(listener.name)))
+    return found
+
+
+def _remove(directory: Path) -> None:
+    def make_writable(function: Callable[[str], object], path: str, _: object) -> None:
+        Path(path).parent.chmod(0o700)
+        Path(path).chmod(0o700)
+        function(path)
+
+    shutil.rmtree(directory, onerror=make_writable)

@@ -1,0 +1,95 @@
+"""The pytest plugin: `-p seatrial.plugin`. It needs no autoload and no other plugin."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from seatrial import plan as plans
+from seatrial import quarantine, reruns, seed, summary
+from seatrial.environment import Environment
+from seatrial.keeper import Keeper
+from seatrial.progress import progress
+from seatrial.rules import Rules
+from seatrial.skips import REQUIRES
+from seatrial.tally import EXTRA, Tally
+from seatrial.timeline import running
+
+_KEEPER = pytest.StashKey[Keeper]()
+_TALLY = pytest.StashKey[Tally]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's options and ini values."""
+    plans.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Decide the plan, and register what carries it out."""
+    config.addinivalue_line(
+        "markers", f"{REQUIRES}(*capabilities): what a machine must have for this test to mean something"
+    )
+    config.addinivalue_line(
+        "markers", f"{quarantine.MARKER}(issue, until): may fail until that day while the issue is worked on"
+    )
+    reruns.refuse(config)
+    if getattr(config.option, "maxworkerrestart", "0") is None:
+        config.option.maxworkerrestart = "0"
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        progress.uncaptured = capture.global_and_fixture_disabled
+    plan = plans.make(config)
+    tally = Tally(plan) if plan.worker is None else None
+    keeper = config.stash[_KEEPER] = Keeper(plan, tally)
+    config.pluginmanager.register(Rules(plan), "seatrial-rules")
+    config.pluginmanager.register(keeper, "seatrial-keeper")
+    if tally is not None:
+        config.stash[_TALLY] = tally
+        # After the keeper: it judges the run when nothing more can be held against it
+        config.pluginmanager.register(tally, "seatrial-tally")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a pytest-xdist worker what the run has decided."""
+    node.workerinput[EXTRA] = node.config.stash[_KEEPER].plan.shared()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what a person needs to repeat the run."""
+    plan = config.stash[_KEEPER].plan
+    lane = f" (lane {plan.lane})" if plan.tier else ""
+    return f"seatrial: tier {plan.tier_name}{lane}, seed {plan.seed}"
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Close with a table, on the terminal and on a CI job's page."""
+    tally = config.stash.get(_TALLY, None)
+    if tally is None or config.option.collectonly:
+        return
+    result = tally.result
+    terminalreporter.section(f"seatrial: {result.tier}")
+    terminalreporter.write_line(summary.text(result))
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if page:
+        summary.append_to(Path(page), result)
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest) -> Iterator[Environment]:
+    """What the test holds: processes, stores, stubs and proxies, all taken down and checked after it."""
+    keeper = request.config.stash[_KEEPER]
+    evidence = keeper.evidence(request.node)
+    opened = evidence.open_environment(keeper.worker)
+    with running(opened.timeline):
+        yield opened
+        evidence.close_environment()
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> Random:
+    """Chance that the run's seed repeats."""
+    return seed.generator(request.config.stash[_KEEPER].plan.seed, request.node.nodeid)

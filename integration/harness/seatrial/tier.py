@@ -1,0 +1,419 @@
+"""Tiers: which tests run together, when, on what machine and in what time.
+
+`tiers.toml` at the root of a repository is the only place where a tier is described. This module reads it, strictly, with
+the standard library alone, so that `noxfile.py`, the pytest plugin and the command line share one reading of it.
+
+A file looks like this:
+
+    [environment.integration]                    # requirements/integration.txt, plus these projects in editable mode
+    install = ["integration/harness"]
+    plugins = ["seatrial.plugin", "xdist.plugin"]
+
+    [tier.integration_quick]
+    purpose = "every boundary suite on embedded stores"
+    triggers = ["push", "nightly"]               # push, nightly or manual
+    budget = "60 s"                              # s, min or h
+    skips = 0                                    # how many tests may be skipped
+    capabilities = { valkey = ["local", "ci"] }  # in these lanes its absence is red, elsewhere a counted skip
+
+    [[tier.integration_quick.run]]
+    environment = "integration"
+    paths = ["integration"]
+    exclude = ["integration/harness"]
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Final
+
+FILE_NAME: Final = "tiers.toml"
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_DURATION = re.compile(r"([1-9][0-9]*) (s|min|h)")
+_UNITS: Final = {"s": 1, "min": 60, "h": 3600}
+
+
+class TierError(Exception):
+    """A tiers file that cannot be used: names the file, the key, the reason and the remedy in one line."""
+
+    def __init__(self, file: Path, key: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{file}: {key}: {reason} ({remedy})")
+        self.file = file
+        self.key = key
+        self.reason = reason
+        self.remedy = remedy
+
+
+class Lane(StrEnum):
+    """Where a run takes place."""
+
+    LOCAL = "local"
+    CI = "ci"
+
+    @classmethod
+    def current(cls, environment: Mapping[str, str] = os.environ) -> "Lane":
+        """The lane of this process: `ci` where `CI` is set to anything but an empty string, `0` or `false`."""
+        return cls.LOCAL if environment.get("CI", "").lower() in {"", "0", "false"} else cls.CI
+
+
+class Trigger(StrEnum):
+    """What starts a tier without being asked for by name; `manual` is for the tiers that nothing starts."""
+
+    PUSH = "push"
+    NIGHTLY = "nightly"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A Python environment: the lock of its name in `requirements/`, and projects installed in editable mode."""
+
+    name: str
+    install: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    """The pytest plugins that its runs load, by module; none is loaded by itself."""
+
+    @property
+    def lock(self) -> str:
+        """The lock file, relative to the repository."""
+        return f"requirements/{self.name}.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One pytest run of a tier: the test files below `paths`, less those below `exclude`, in one environment."""
+
+    environment: str
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    markers: str = ""
+    """A pytest marker expression that selects among the tests; empty takes all."""
+    workers: int = 0
+    """How many pytest-xdist workers share the run; 0 runs it in one process."""
+
+    def owns(self, file: PurePosixPath) -> bool:
+        """Whether this run collects a test file, given relative to the repository."""
+        return any(map(file.is_relative_to, self.paths)) and not any(map(file.is_relative_to, self.exclude))
+
+    def within(self, path: PurePosixPath) -> tuple[str, ...]:
+        """What this run has of a file or folder, given relative to the repository: all of it, some of its own paths, nothing."""
+        if self.owns(path):
+            return (str(path),)
+        return tuple(own for own in self.paths if PurePosixPath(own).is_relative_to(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A tier as described in the file."""
+
+    name: str
+    purpose: str
+    budget: int
+    """How long the tier may take once its environments are made, in seconds."""
+    triggers: frozenset[Trigger]
+    skips: int = 0
+    """How many tests may be skipped for a missing capability."""
+    capabilities: Mapping[str, frozenset[Lane]]
+    """Every capability its tests may require, with the lanes where its absence is red."""
+    includes: tuple[str, ...] = ()
+    """Tiers whose runs are part of this one; their test files still belong to them."""
+    runs: tuple[Run, ...] = ()
+    """Empty for a tier that runs tools instead of tests."""
+
+    def mandatory(self, capability: str, lane: Lane) -> bool:
+        """Whether the absence of a capability is red in a lane."""
+        return lane in self.capabilities.get(capability, frozenset())
+
+    def owns(self, file: PurePosixPath) -> bool:
+        """Whether a test file, given relative to the repository, belongs to this tier (not to one that it includes)."""
+        return any(run.owns(file) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiers:
+    """All tiers and environments of a repository, in the file's order."""
+
+    file: Path
+    tiers: Mapping[str, Tier]
+    environments: Mapping[str, Environment]
+
+    @property
+    def root(self) -> Path:
+        """The repository's root folder."""
+        return self.file.parent
+
+    def __iter__(self) -> Iterator[Tier]:
+        return iter(self.tiers.values())
+
+    def __getitem__(self, name: str) -> Tier:
+        """The tier of that name; raises TierError with the known names."""
+        try:
+            return self.tiers[name]
+        except KeyError:
+            raise TierError(
+                self.file, f"tier.{name}", "no such tier", f"known: {', '.join(self.tiers)}"
+            ) from None
+
+    def triggered_by(self, trigger: Trigger) -> tuple[Tier, ...]:
+        """The tiers that a trigger starts."""
+        return tuple(tier for tier in self if trigger in tier.triggers)
+
+    def owners(self, file: PurePosixPath) -> tuple[Tier, ...]:
+        """The tiers that a test file belongs to; exactly one in a healthy repository."""
+        return tuple(tier for tier in self if tier.owns(file))
+
+
+def find(start: Path) -> Path | None:
+    """The nearest tiers file in a folder or above it."""
+    for folder in (start, *start.parents):
+        if (file := folder / FILE_NAME).is_file():
+            return file
+    return None
+
+
+def load(file: Path) -> Tiers:
+    """Read a tiers file; raises TierError for anything in it that is not understood."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TierError(
+            file, "file", error.strerror or str(error), f"write {FILE_NAME} at the root of the repository"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise TierError(file, "file", f"not UTF-8 at byte {error.start}", "save it as UTF-8") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TierError(
+            file, "syntax", str(error), "a key may be given once only, text needs quotes"
+        ) from None
+    top = _Table(file, "", document)
+    environments = {name: _environment(table) for name, table in top.tables("environment", _ENVIRONMENT_NAME)}
+    tiers = {name: _tier(table) for name, table in top.tables("tier", _NAME)}
+    top.done()
+    if not tiers:
+        raise TierError(file, "tier", "describes no tier", "add a [tier.NAME] table")
+    loaded = Tiers(file=file, tiers=tiers, environments=environments)
+    _check_references(loaded)
+    return loaded
+
+
+def duration(seconds: int) -> str:
+    """A whole number of seconds as a person writes it: `60 s`, `10 min`, `2 h`."""
+    for unit, factor in (("h", 3600), ("min", 60)):
+        if seconds > factor and seconds % factor == 0:
+            return f"{seconds // factor} {unit}"
+    return f"{seconds} s"
+
+
+def table(tiers: Tiers) -> str:
+    """The tiers as a Markdown table, for a README."""
+    rows = ["| tier | what runs | trigger | budget | skips |", "|---|---|---|---|---|"]
+    for tier in tiers:
+        triggers = ", ".join(trigger.value for trigger in Trigger if trigger in tier.triggers)
+        rows.append(
+            f"| `{tier.name}` | {tier.purpose} | {triggers} | {duration(tier.budget)} | {tier.skips} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+class _Table:
+    """A TOML table that is read key by key; what nobody asked for is an error at `done`."""
+
+    def __init__(self, file: Path, key: str, value: Mapping[str, object]) -> None:
+        self.file = file
+        self.key = key
+        self._left = dict(value)
+        self._known: list[str] = []
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition(".")[2]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys that nobody has asked for yet."""
+        return tuple(self._left)
+
+    def fail(self, name: str, reason: str, remedy: str) -> TierError:
+        return TierError(self.file, f"{self.key}.{name}".strip("."), reason, remedy)
+
+    def _take(self, name: str) -> object | None:
+        self._known.append(name)
+        return self._left.pop(name, None)
+
+    def done(self) -> None:
+        for name in self._left:
+            raise self.fail(name, "unknown key", f"known: {', '.join(self._known)}")
+
+    def text(self, name: str) -> str:
+        value = self._take(name)
+        if not isinstance(value, str) or not value.strip():
+            raise self.fail(name, "missing" if value is None else "not a text", f'write {name} = "..."')
+        if "\n" in value or "|" in value:
+            raise self.fail(
+                name, "has a line break or a |", "it is a cell of a table: keep it on one line, without |"
+            )
+        return value
+
+    def count(self, name: str) -> int:
+        value = self._take(name)
+        if value is None:
+            return 0
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.fail(name, f"{value!r} is not a whole number from 0 up", f"write {name} = 0")
+        return value
+
+    def optional_text(self, name: str) -> str:
+        return self.text(name) if name in self._left else ""
+
+    def seconds(self, name: str) -> int:
+        text = self.text(name)
+        match = _DURATION.fullmatch(text)
+        if match is None:
+            raise self.fail(
+                name,
+                f"{text!r} is not a duration",
+                f'write a whole number and s, min or h: {name} = "10 min"',
+            )
+        return int(match[1]) * _UNITS[match[2]]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self._take(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.fail(name, "not a list of texts", f'write {name} = ["..."]')
+        for item in value:
+            if value.count(item) > 1:
+                raise self.fail(name, f"{item!r} is listed twice", "list it once")
+        return tuple(value)
+
+    def choices(self, name: str, allowed: Collection[str]) -> frozenset[str]:
+        chosen = self.texts(name)
+        for item in chosen:
+            if item not in allowed:
+                raise self.fail(name, f"{item!r} is not known", f"use any of: {', '.join(allowed)}")
+        return frozenset(chosen)
+
+    def folders(self, name: str) -> tuple[str, ...]:
+        paths = self.texts(name)
+        for path in paths:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or str(pure) != path:
+                raise self.fail(
+                    name,
+                    f"{path!r} is not a plain path below the repository",
+                    "write it like services/gateway",
+                )
+        return paths
+
+    def table(self, name: str) -> "_Table":
+        value = self._take(name)
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise self.fail(name, "not a table", f"write [{self.key}.{name}]".replace("[.", "["))
+        return _Table(self.file, f"{self.key}.{name}".strip("."), value)
+
+    def tables(self, name: str, pattern: re.Pattern[str]) -> list[tuple[str, "_Table"]]:
+        """The named tables below a key."""
+        outer = self.table(name)
+        named = []
+        for inner in outer.names:
+            if not pattern.fullmatch(inner):
+                raise outer.fail(inner, "not a good name", f"it must match {pattern.pattern}")
+            named.append((inner, outer.table(inner)))
+        return named
+
+    def array(self, name: str) -> list["_Table"]:
+        """The tables of an array of tables."""
+        value = self._take(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.fail(name, "not an array of tables", f"write [[{self.key}.{name}]]")
+        return [_Table(self.file, f"{self.key}.{name}[{index}]", item) for index, item in enumerate(value)]
+
+
+def _environment(table: _Table) -> Environment:
+    environment = Environment(
+        name=table.name, install=table.folders("install"), plugins=table.texts("plugins")
+    )
+    table.done()
+    return environment
+
+
+def _run(table: _Table) -> Run:
+    run = Run(
+        environment=table.text("environment"),
+        paths=table.folders("paths"),
+        exclude=table.folders("exclude"),
+        markers=table.optional_text("markers"),
+        workers=table.count("workers"),
+    )
+    table.done()
+    if not run.paths:
+        raise table.fail("paths", "missing", 'write paths = ["..."]')
+    return run
+
+
+def _tier(table: _Table) -> Tier:
+    triggers = frozenset(Trigger(item) for item in table.choices("triggers", list(Trigger)))
+    capabilities = table.table("capabilities")
+    tier = Tier(
+        name=table.name,
+        purpose=table.text("purpose"),
+        triggers=triggers,
+        budget=table.seconds("budget"),
+        skips=table.count("skips"),
+        capabilities=MappingProxyType(
+            {
+                name: frozenset(Lane(lane) for lane in capabilities.choices(name, list(Lane)))
+                for name in capabilities.names
+            }
+        ),
+        includes=table.texts("includes"),
+        runs=tuple(_run(run) for run in table.array("run")),
+    )
+    table.done()
+    if not triggers:
+        raise table.fail("triggers", "missing", f"write any of: {', '.join(Trigger)}")
+    if Trigger.MANUAL in triggers and len(triggers) > 1:
+        raise table.fail(
+            "triggers", "manual beside another trigger", "every tier can be run by hand: leave manual out"
+        )
+    return tier
+
+
+def _check_references(tiers: Tiers) -> None:
+    """What one part of the file says of another must hold."""
+    for tier in tiers:
+        for name in tier.includes:
+            if name not in tiers.tiers or name == tier.name:
+                known = ", ".join(other for other in tiers.tiers if other != tier.name)
+                raise TierError(
+                    tiers.file, f"tier.{tier.name}.includes", f"no other tier {name!r}", f"known: {known}"
+                )
+            if tiers.tiers[name].includes:
+                raise TierError(
+                    tiers.file,
+                    f"tier.{tier.name}.includes",
+                    f"{name!r} includes others itself",
+                    "list every included tier here",
+                )
+        for index, run in enumerate(tier.runs):
+            if run.environment not in tiers.environments:
+                raise TierError(
+                    tiers.file,
+                    f"tier.{tier.name}.run[{index}].environment",
+                    f"no environment {run.environment!r}",
+                    f"known: {', '.join(tiers.environments)}",
+                )
