@@ -1,0 +1,1 @@
+"""Clients and stubs that hold every exchange of a test to the services' published contracts."""
