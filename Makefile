@@ -1,0 +1,48 @@
+# Needs Python >= 3.11 and nothing else. The tiers' targets come from tiers.toml; nox runs them.
+#   make integration ARGS="-k replay"     pass arguments on to pytest
+
+TOOLS := .seatrial/tools
+NOX := $(TOOLS)/bin/nox --no-error-on-missing-interpreters
+TIERS := $(shell sed -n 's/^\[tier\.\([a-z0-9_]*\)\]$$/\1/p' tiers.toml)
+ARGS ?=
+SUITE ?= gateway_authsession
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help integration test $(TIERS) lock generate format doctor up tiers why clean
+
+help:
+	@echo 'integration        the main job: build the services and prove their contracts (= integration_quick)'
+	@echo 'test               lint, unit and integration_quick: what every push runs'
+	@awk -F'"' '/^\[tier\./ { gsub(/\[tier\.|\]/, ""); name = $$0 } \
+	    /^\[/ && !/^\[tier\./ && !/^\[\[/ { name = "" } \
+	    /^purpose/ && name { printf "%-18s %s\n", name, $$2; name = "" }' tiers.toml
+	@echo 'doctor             what this machine can run, tier by tier, and the remedy for what it cannot'
+	@echo 'tiers              every tier with its last result'
+	@echo 'why                the story of the last failure'
+	@echo 'up                 boot the services for a person; Ctrl-C stops them'
+	@echo 'format             format the code and apply safe lint fixes'
+	@echo 'generate           protobuf stubs and OpenAPI files from their sources'
+	@echo 'lock               compile requirements/*.in to locks with hashes'
+	@echo 'clean              remove environments, caches, builds and reports'
+
+integration: integration_quick
+
+test: $(TOOLS)/ready
+	@$(NOX) -s lint unit integration_quick
+
+$(TIERS) format generate lock: $(TOOLS)/ready
+	@$(NOX) -s $@ -- $(ARGS)
+
+doctor tiers why: $(TOOLS)/ready
+	@$(NOX) -s seatrial -- $@ $(ARGS)
+
+up: $(TOOLS)/ready
+	@$(NOX) -s seatrial -- up $(SUITE)
+
+$(TOOLS)/ready: requirements/tools.txt integration/house/bootstrap.sh
+	@sh integration/house/bootstrap.sh $(TOOLS)
+
+clean:
+	rm -rf .seatrial .nox reports artifacts
+	find . -name .git -prune -o \( -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .pytest_cache \) -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Fuzz targets: one module a parser, each with a function `check(data)`."""

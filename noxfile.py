@@ -1,0 +1,270 @@
+"""Sessions: one for each tier of tiers.toml, and the chores `lock`, `generate`, `format` and `seatrial`.
+
+Environments come from integration/house/environments.py: they are shared by the sessions, made by uv from locks with hashes,
+and left alone while nothing about them changed. Arguments after `--` go to pytest: `nox -s integration_quick -- -k replay`.
+"""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Final
+
+import nox
+
+ROOT: Final = Path(__file__).parent
+sys.path[:0] = [str(ROOT / "integration"), str(ROOT / "integration" / "harness")]
+
+from house import checks, environments, generated, interpreters, linting, locks, results, rooms, selection  # noqa: E402
+from seatrial import tier as tiers  # noqa: E402
+
+try:
+    TIERS: Final = tiers.load(ROOT / tiers.FILE_NAME)
+except tiers.TierError as error:
+    sys.exit(str(error))
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "unit", "integration_quick"]
+
+NO_TESTS: Final = 5
+"""The exit status of a pytest that found no test."""
+
+STOP_TIMEOUT_S: Final = 30.0
+"""How long `seatrial up` may take to stop what it started."""
+
+BESIDE_ITSELF: Final = 5
+"""How many times the suites run beside themselves every night."""
+
+# Variables that change how Python or pytest work must not make two machines differ.
+VARIABLES: Final = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("PYTHON", "PYTEST_")) and name != "VIRTUAL_ENV"
+} | {"UV_PYTHON_DOWNLOADS": "never", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def environment(
+    session: nox.Session, name: str, interpreter: interpreters.Interpreter | None = None
+) -> environments.Installed:
+    """An environment of tiers.toml, ready to use; ends the session with a reason when it cannot be made."""
+    described = TIERS.environments[name]
+    try:
+        return environments.install(ROOT, name, described.install, interpreter or interpreters.running())
+    except environments.EnvironmentFault as error:
+        session.error(str(error))
+
+
+def start_pytest(
+    session: nox.Session,
+    tier: tiers.Tier,
+    run: tiers.Run,
+    python: interpreters.Interpreter,
+    label: str,
+    arguments: Sequence[str],
+    *,
+    before: Sequence[str] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    output: IO[str] | None = None,
+) -> Callable[[], int]:
+    """Start one pytest run; what is returned waits for its end, keeps its result and returns pytest's exit status.
+
+    `before` goes before the command, `variables` into its environment.
+    """
+    installed = environment(session, run.environment, python)
+    plugins = TIERS.environments[run.environment].plugins
+    command = [*before, *selection.pytest_command(ROOT, run, plugins, installed.python, arguments)]
+    reported_by_itself = "seatrial.plugin" in plugins
+    junit = ROOT / results.REPORTS / tier.name / f"{label}.xml"
+    if reported_by_itself:
+        options = ["--seatrial-tier", tier.name, "--seatrial-run", label]
+    else:
+        junit.unlink(missing_ok=True)
+        options = [f"--junit-xml={junit}", "-o", "junit_family=xunit1"]
+    session.log(f"{tier.name}: {label}")
+    started = time.monotonic()
+    process = subprocess.Popen([*command, *options], cwd=ROOT, env={**VARIABLES, **variables}, stdout=output)
+
+    def wait() -> int:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            # Ctrl-C reached pytest as well: it tears its environments down, and this must not end before it.
+            process.wait()
+            raise
+        if not reported_by_itself and status != NO_TESTS:
+            seconds = time.monotonic() - started
+            results.save(
+                ROOT, results.of_pytest(ROOT, tier.name, label, junit, command, seconds, status), label
+            )
+        return status
+
+    return wait
+
+
+def pythons(session: nox.Session) -> list[interpreters.Interpreter]:
+    """The interpreters to run on: `--python=3.12` chooses, `--pythons` takes all that are present."""
+    chosen = [word.partition("=")[2] for word in session.posargs if word.startswith("--python=")]
+    if not chosen and "--pythons" not in session.posargs:
+        return [interpreters.running()]
+    found = interpreters.present()
+    versions = [python.version for python in found]
+    missing = [version for version in chosen if version not in versions]
+    if missing:
+        session.error(
+            f"no working Python {', '.join(missing)} (present: {', '.join(versions)}; install what is missing)"
+        )
+    session.log("interpreters: " + ", ".join(f"{python.version} at {python.path}" for python in found))
+    return [python for python in found if python.version in chosen or not chosen]
+
+
+def suites(session: nox.Session, tier: tiers.Tier) -> None:
+    """A tier's pytest runs, all of them whatever fails; it fails for those that did."""
+    given = [word for word in session.posargs if not word.startswith("--python")]
+    failed, found = [], False
+    for python in pythons(session):
+        for run in (run for name in (*tier.includes, tier.name) for run in TIERS[name].runs):
+            arguments = selection.arguments_for(ROOT, run, given)
+            if arguments is None:
+                continue
+            label = f"{run.environment}-{python.version}"
+            status = start_pytest(session, tier, run, python, label, arguments)()
+            found |= status != NO_TESTS
+            if status and (status != NO_TESTS or not given):
+                failed.append(f"{label} (pytest ended with {status})")
+    if failed:
+        session.error(f"{tier.name}: {', '.join(failed)}")
+    if not found:
+        session.error(f"{tier.name}: no test matches {' '.join(given)}")
+
+
+def lint(session: nox.Session, tier: tiers.Tier) -> None:
+    """All checks, whatever fails."""
+    started = time.monotonic()
+    to_run = linting.Linting(ROOT, {name: environment(session, name) for name in TIERS.environments}).checks()
+    outcomes = checks.run(to_run, VARIABLES, jobs=os.cpu_count() or 1)
+    failed = [(outcome.check.name, outcome.output) for outcome in outcomes if outcome.status]
+    seconds = time.monotonic() - started
+    results.save(ROOT, results.of_checks(ROOT, tier.name, len(outcomes) - len(failed), failed, seconds))
+    if failed:
+        names = ", ".join(name for name, _ in failed)
+        session.error(f"{tier.name}: {len(failed)} of {len(outcomes)} checks failed: {names}")
+
+
+def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
+    """The included suites from an empty build cache, then beside themselves, then the smoke tests on an external server."""
+    python = interpreters.running()
+    runs = [run for name in tier.includes for run in TIERS[name].runs]
+    given = session.posargs
+    failed = []
+
+    def judge(label: str, status: int) -> None:
+        if status:
+            failed.append(f"{label} (pytest ended with {status})")
+
+    for run in runs:
+        with tempfile.TemporaryDirectory(prefix="seatrial-cache-") as cache:
+            variables = {"SEATRIAL_CACHE": cache}
+            judge(
+                "empty cache",
+                start_pytest(session, tier, run, python, "empty-cache", given, variables=variables)(),
+            )
+        for number in range(1, BESIDE_ITSELF + 1):
+            with tempfile.TemporaryFile("w+") as second_output:
+                labels = [f"beside-{number}-{side}" for side in ("a", "b")]
+                first = start_pytest(session, tier, run, python, labels[0], given)
+                second = start_pytest(session, tier, run, python, labels[1], given, output=second_output)
+                judge(labels[0], first())
+                judge(labels[1], second())
+                second_output.seek(0)
+                sys.stdout.writelines(second_output)
+        helper = [str(environment(session, run.environment, python).python), "-m", "house.real_server"]
+        variables = {"PYTHONPATH": str(ROOT / "integration")}
+        smoke = dataclasses.replace(run, markers="smoke")
+        wait = start_pytest(
+            session, tier, smoke, python, "real-server", given, before=helper, variables=variables
+        )
+        judge("real server", wait())
+    if failed:
+        session.error(f"{tier.name}: {', '.join(failed)}")
+
+
+SPECIAL: Final[dict[str, Callable[[nox.Session, tiers.Tier], None]]] = {
+    "lint": lint,
+    "integration_full": integration_full,
+}
+"""The tiers that are more than pytest runs."""
+
+
+def add_session(tier: tiers.Tier) -> None:
+    """Make the session of a tier."""
+    body = SPECIAL.get(tier.name, suites)
+
+    def session(session: nox.Session) -> None:
+        started = time.monotonic()
+        results.forget(ROOT, tier.name)
+        try:
+            body(session, tier)
+        finally:
+            spent = time.monotonic() - started
+            over = "" if spent <= tier.budget else ", over its budget"
+            session.log(f"{tier.name}: {spent:.1f} s of {tiers.duration(tier.budget)}{over}")
+
+    session.__doc__ = tier.purpose
+    nox.session(name=tier.name)(session)
+
+
+for _tier in TIERS:
+    add_session(_tier)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """compile requirements/*.in to locks with hashes; `-- --upgrade` moves their versions"""
+    try:
+        uv = environments.uv_command(ROOT)
+        for each in locks.all_locks(ROOT):
+            each.compile(uv, session.posargs)
+            session.log(str(each.compiled.relative_to(ROOT)))
+    except (locks.LockError, environments.EnvironmentFault) as error:
+        session.error(str(error))
+
+
+@nox.session
+def generate(session: nox.Session) -> None:
+    """write protobuf stubs and OpenAPI files from their sources"""
+    services = (rooms.LIBRARY, *generated.openapi_services(ROOT))
+    units = {name: environment(session, f"{name}-unit") for name in services}
+    try:
+        generated.write_all(ROOT, environment(session, "lint"), units)
+    except subprocess.CalledProcessError as error:
+        session.error(f"{Path(error.cmd[0]).name} ended with {error.returncode}: see above")
+
+
+@nox.session(name="format")
+def format_code(session: nox.Session) -> None:
+    """format the code and apply the lint fixes that cannot change what it does"""
+    ruff = environment(session, "lint").program("ruff")
+    session.run(ruff, "check", "--fix", "--quiet", "--exit-zero", ".", external=True)
+    session.run(ruff, "format", *session.posargs, ".", external=True)
+
+
+@nox.session
+def seatrial(session: nox.Session) -> None:
+    """the command line of the harness: `nox -s seatrial -- doctor`"""
+    session.run(
+        environment(session, "integration").program("seatrial"),
+        *session.posargs,
+        env=VARIABLES,
+        external=True,
+        log=False,
+        # `why` says with 1 that there is a failure to tell of
+        success_codes=[0, 1] if session.posargs[:1] == ["why"] else [0],
+        interrupt_timeout=STOP_TIMEOUT_S,
+        terminate_timeout=STOP_TIMEOUT_S,
+    )
