@@ -19,8 +19,8 @@ from xprocess import ProcessStarter
 from xprocess.xprocess import XProcess
 
 from seatrial import Environment, Listener, Service
-from seatrial.binary import Command
-from seatrial.listener import Reservation
+from seatrial.builds.binary import Command
+from seatrial.processes.listener import Reservation
 from series import Target
 
 SERVER = Path(__file__).parent / "servers" / "stamped_server.py"

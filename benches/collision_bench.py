@@ -18,7 +18,7 @@ import sys
 import pytest
 
 from seatrial import Listener, Service, TcpProbe
-from seatrial.binary import Command
+from seatrial.builds.binary import Command
 
 SERVER = """
 import http.server, os, sys

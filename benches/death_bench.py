@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seatrial import Environment, Listener, Service, until
-from seatrial.binary import Command
+from seatrial.builds.binary import Command
 from seatrial.errors import ProcessDied
 from series import Target
 

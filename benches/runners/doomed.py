@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from seatrial import Environment, Listener, Service
-from seatrial.binary import Command
+from seatrial.builds.binary import Command
 
 SERVER = Path(__file__).parent.parent / "servers" / "stamped_server.py"
 # A grandchild in a session of its own, whose parent is gone: the kind that parent-death signals do not reach.

@@ -10,7 +10,7 @@ from contracts.errors import ContractError
 from contracts.gateway.public import GatewayHttp
 from contracts.http import loads_strictly
 from contracts.streams import schema
-from seatrial.stub import HttpStub, Request, Response, route
+from seatrial.network.stub import HttpStub, Request, Response, route
 
 ID = {"X-Request-Id": "r"}
 KEYS = {"keys": [{"key_id": "k", "algorithm": "ed25519", "public_key": "p"}]}

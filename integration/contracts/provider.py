@@ -6,7 +6,7 @@ from contracts.errors import ContractError
 from contracts.http import Request as Sent
 from contracts.openapi import Contract
 from contracts.paths import AUTHSESSION_API
-from seatrial.stub import HttpStub, Illegal, Request
+from seatrial.network.stub import HttpStub, Illegal, Request
 
 
 def contract() -> Contract:

@@ -10,7 +10,7 @@ from contracts.gateway.commands import CommandService
 from contracts.http import Answer, Request, exchange
 from contracts.mail.service import MailService
 from contracts.user.service import UserService
-from seatrial.stub import HttpStub
+from seatrial.network.stub import HttpStub
 
 MAIL = {"email": "ada@example.test", "code": "123456", "locale": "de"}
 USER = {"email": "ada@example.test", "preferred_language": "de", "time_zone": "Europe/Berlin"}

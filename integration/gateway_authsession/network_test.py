@@ -7,7 +7,7 @@ from typing import Final
 from contracts.gateway.signing import DeviceKey
 from gateway_authsession.topology import Platform
 from seatrial import until
-from seatrial.proxy import Proxy
+from seatrial.network.proxy import Proxy
 
 ADA, BOB = "ada@example.test", "bob@example.test"
 FAULTS: Final[dict[str, tuple[Callable[[Proxy], AbstractContextManager[None]], int]]] = {

@@ -11,7 +11,7 @@ from contracts.gateway.signing import DeviceKey
 from gateway_authsession.topology import Platform
 from gateway_authsession.traffic import Traffic
 from seatrial import Environment, until
-from seatrial.valkey import Valkey
+from seatrial.stores.valkey import Valkey
 
 ADA, BOB = "ada@example.test", "bob@example.test"
 IMPATIENT: Final = {"REDIS_TIMEOUT_MS": "200"}

@@ -21,8 +21,8 @@ from contracts.signin import SignInClient
 from contracts.streams.redis_streams import Streams
 from contracts.user.service import UserService
 from seatrial import Address, Environment, Process
-from seatrial.proxy import Proxy
-from seatrial.store import Store
+from seatrial.network.proxy import Proxy
+from seatrial.stores.store import Store
 
 T = TypeVar("T")
 Link = Literal["gateway to authsession", "gateway to redis", "authsession to redis"]

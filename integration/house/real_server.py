@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from seatrial.capability import REAL_REDIS_VARIABLE
-from seatrial.valkey import Valkey
+from seatrial.rules.capability import REAL_REDIS_VARIABLE
+from seatrial.stores.valkey import Valkey
 
 
 def run(command: Sequence[str]) -> int:

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from xml.etree import ElementTree
 
-from seatrial import repro, summary
-from seatrial.reports import RESULT_FILE, Counts, Duration, Failure, RunResult, State, slowest, write
+from seatrial.failures import repro
+from seatrial.results import summary
+from seatrial.results.reports import RESULT_FILE, Counts, Duration, Failure, RunResult, State, slowest, write
 
 REPORTS: Final = "reports"
 _SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from house import results
-from seatrial import reports
-from seatrial.reports import RunResult
+from seatrial.results import reports
+from seatrial.results.reports import RunResult
 
 SUITE = """
 import pytest

@@ -57,7 +57,7 @@ def test_the_tiers_without_tests_are_known_to_nox() -> None:
 def run_without(capability: str, file: Path, tier_name: str, lane: Lane, folder: Path) -> str:
     """What pytest says of a test that requires a capability that this machine lacks."""
     (folder / "conftest.py").write_text(
-        "from seatrial import capability\n"
+        "from seatrial.rules import capability\n"
         f"capability._answers[{capability!r}] = capability.Absence({capability!r}, 'taken away', 'bring it back')\n"
     )
     (folder / "needy_test.py").write_text(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from seatrial.stub import HttpStub, Illegal, Request, Response, route
+from seatrial.network.stub import HttpStub, Illegal, Request, Response, route
 
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]")
 _HEADERS: Final = ("x-user-id", "x-device-session-id", "x-request-id", "traceparent")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.provider import ProviderStub
 from seatrial import until
-from seatrial.stub import Illegal, Request, Response, route
+from seatrial.network.stub import Illegal, Request, Response, route
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import unicodedata
 
 from contracts.provider import ProviderStub
-from seatrial.stub import Illegal, Request, Response, route
+from seatrial.network.stub import Illegal, Request, Response, route
 
 
 class UserService(ProviderStub):

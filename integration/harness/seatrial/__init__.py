@@ -7,39 +7,47 @@ from importlib import import_module  # noqa: TID251  (imports only the modules t
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seatrial.binary import Command as Command
-    from seatrial.binary import PythonBinary as PythonBinary
-    from seatrial.child import ExitStatus as ExitStatus
+    from seatrial.builds.binary import Command as Command
+    from seatrial.builds.binary import PythonBinary as PythonBinary
     from seatrial.environment import Environment as Environment
-    from seatrial.listener import Address as Address
-    from seatrial.listener import Listener as Listener
-    from seatrial.logfile import LogFile as LogFile
-    from seatrial.process import Process as Process
-    from seatrial.readiness import GrpcHealthProbe as GrpcHealthProbe
-    from seatrial.readiness import HttpProbe as HttpProbe
-    from seatrial.readiness import LogLine as LogLine
-    from seatrial.readiness import Notify as Notify
-    from seatrial.readiness import TcpProbe as TcpProbe
+    from seatrial.errors import SeatrialError as SeatrialError
+    from seatrial.failures.timeline import step as step
+    from seatrial.network.proxy import Proxy as Proxy
+    from seatrial.network.stub import HttpStub as HttpStub
+    from seatrial.processes.child import ExitStatus as ExitStatus
+    from seatrial.processes.listener import Address as Address
+    from seatrial.processes.listener import Listener as Listener
+    from seatrial.processes.logfile import LogFile as LogFile
+    from seatrial.processes.process import Process as Process
+    from seatrial.processes.readiness import GrpcHealthProbe as GrpcHealthProbe
+    from seatrial.processes.readiness import HttpProbe as HttpProbe
+    from seatrial.processes.readiness import LogLine as LogLine
+    from seatrial.processes.readiness import Notify as Notify
+    from seatrial.processes.readiness import TcpProbe as TcpProbe
     from seatrial.service import Service as Service
-    from seatrial.timeline import step as step
+    from seatrial.stores.valkey import Valkey as Valkey
     from seatrial.waiting import until as until
 
 _HOME = {
-    "Address": "listener",
-    "Command": "binary",
+    "Address": "processes.listener",
+    "Command": "builds.binary",
     "Environment": "environment",
-    "ExitStatus": "child",
-    "GrpcHealthProbe": "readiness",
-    "HttpProbe": "readiness",
-    "Listener": "listener",
-    "LogFile": "logfile",
-    "LogLine": "readiness",
-    "Notify": "readiness",
-    "Process": "process",
-    "PythonBinary": "binary",
+    "HttpStub": "network.stub",
+    "Proxy": "network.proxy",
+    "SeatrialError": "errors",
+    "Valkey": "stores.valkey",
+    "ExitStatus": "processes.child",
+    "GrpcHealthProbe": "processes.readiness",
+    "HttpProbe": "processes.readiness",
+    "Listener": "processes.listener",
+    "LogFile": "processes.logfile",
+    "LogLine": "processes.readiness",
+    "Notify": "processes.readiness",
+    "Process": "processes.process",
+    "PythonBinary": "builds.binary",
     "Service": "service",
-    "TcpProbe": "readiness",
-    "step": "timeline",
+    "TcpProbe": "processes.readiness",
+    "step": "failures.timeline",
     "until": "waiting",
 }
 

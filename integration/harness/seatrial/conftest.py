@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from seatrial import reports
-from seatrial.process import Event, Process, SpawnContext
-from seatrial.reports import Failure, RunResult
+from seatrial.processes.process import Event, Process, SpawnContext
+from seatrial.results import reports
+from seatrial.results.reports import Failure, RunResult
 from seatrial.service import Service
 
 # Every child can notify, and ends with exit code 0 at SIGTERM once it has called `serve`.

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from seatrial import waiting
 from seatrial.errors import LeakError, SeatrialError
+from seatrial.failures.timeline import Timeline, running, steps
 from seatrial.leaks import LeakAudit
-from seatrial.process import Event, Process, SpawnContext
+from seatrial.processes.process import Event, Process, SpawnContext
+from seatrial.processes.supervisor import Supervisor
 from seatrial.service import Service
-from seatrial.supervisor import Supervisor
 from seatrial.teardown import Teardown, stop_order
-from seatrial.timeline import Timeline, running, steps
 
 if TYPE_CHECKING:
-    from seatrial.listener import Address
-    from seatrial.logfile import LogFile, Mark
-    from seatrial.proxy import Proxy
-    from seatrial.store import Store
-    from seatrial.stub import HttpStub
-    from seatrial.valkey import Valkey
+    from seatrial.network.proxy import Proxy
+    from seatrial.network.stub import HttpStub
+    from seatrial.processes.listener import Address
+    from seatrial.processes.logfile import LogFile, Mark
+    from seatrial.stores.store import Store
+    from seatrial.stores.valkey import Valkey
     from seatrial.worker import Worker
 
 T = TypeVar("T")
@@ -207,7 +207,7 @@ class Environment:
 
     def own_valkey(self, *, persistent: bool = False, name: str = "own-valkey") -> "Valkey":
         """A Valkey of this test alone, started, which may be stopped, killed, paused and configured at will."""
-        from seatrial.valkey import Valkey
+        from seatrial.stores.valkey import Valkey
 
         unique = self._unique(name, None)
         store = Valkey(
@@ -229,7 +229,7 @@ class Environment:
 
     def proxy(self, target: "Address") -> "Proxy":
         """A proxy in front of an address, which can break the network between two processes."""
-        from seatrial.proxy import Proxy
+        from seatrial.network.proxy import Proxy
 
         proxy = Proxy(target)
         self._proxies.append(proxy)

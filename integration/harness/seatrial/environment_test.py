@@ -14,8 +14,8 @@ import os, signal, socket, subprocess, sys, time
 import pytest
 from support import service
 from seatrial import Listener
-from seatrial.stub import HttpStub
-from seatrial.supervisor import Supervisor
+from seatrial.network.stub import HttpStub
+from seatrial.processes.supervisor import Supervisor
 
 KEPT = []
 
@@ -244,7 +244,7 @@ import pytest
 import seatrial
 from support import service
 from seatrial import Environment, Listener
-from seatrial.supervisor import Supervisor
+from seatrial.processes.supervisor import Supervisor
 
 def test_declared_troubles_are_no_trouble(environment):
     process = environment.start(service('log("WARNING", "creaking"); serve(code=3)'))

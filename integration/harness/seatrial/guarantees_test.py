@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 GUARANTEES = tomllib.loads((HERE.parent / "guarantees.toml").read_text(encoding="utf-8"))
-NAMED = re.compile(r"(?P<file>\w+_test\.py)::(?P<test>test_\w+)(?:\[(?P<case>\w+)\])?")
+NAMED = re.compile(r"(?P<file>[\w/]+_test\.py)::(?P<test>test_\w+)(?:\[(?P<case>\w+)\])?")
 
 
 @cache

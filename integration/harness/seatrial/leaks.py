@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from signal import SIGKILL
 from typing import Any, Final, Protocol
 
-from seatrial import proctree
 from seatrial.errors import ProcessDied, WaitTimeout
-from seatrial.supervisor import MARKER, Supervisor
+from seatrial.processes import proctree
+from seatrial.processes.supervisor import MARKER, Supervisor
 from seatrial.waiting import until
 
 _GRACE: Final = 0.25

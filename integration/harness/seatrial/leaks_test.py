@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from seatrial import proctree
 from seatrial.conftest import Children
 from seatrial.errors import LeakError
 from seatrial.leaks import DescriptorAuditor, Leak, LeakAudit
-from seatrial.supervisor import Supervisor
+from seatrial.processes import proctree
+from seatrial.processes.supervisor import Supervisor
 from seatrial.waiting import until
 
 DAEMON = "p = subprocess.Popen(['sleep', '1717'], start_new_session=True); say(f'pid {p.pid}')\nserve()"

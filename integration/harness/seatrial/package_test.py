@@ -19,7 +19,7 @@ loaded = {name for name in set(sys.modules) - before if name.startswith("seatria
 assert loaded == set(), loaded
 seatrial.until
 assert "seatrial.waiting" in sys.modules
-assert "seatrial.process" not in sys.modules
+assert "seatrial.processes.process" not in sys.modules
 """
     path = f"import sys; sys.path.insert(0, {ROOT!r})\n"
     subprocess.run([sys.executable, "-I", "-S", "-c", path + code], check=True)
@@ -36,7 +36,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_the_core_needs_the_standard_library_only() -> None:
-    core = ["process", "leaks", "supervisor", "warden", "readiness"]
+    core = ["leaks", *(f"processes.{name}" for name in ("process", "supervisor", "warden", "readiness"))]
     code = f"import sys; sys.path.insert(0, {ROOT!r})\n" + "\n".join(
         f"import seatrial.{name}" for name in core
     )

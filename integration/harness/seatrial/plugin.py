@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from seatrial import plan as plans
-from seatrial import quarantine, reruns, seed, summary
+from seatrial.builds.progress import progress
 from seatrial.environment import Environment
-from seatrial.keeper import Keeper
-from seatrial.progress import progress
-from seatrial.rules import Rules
-from seatrial.skips import REQUIRES
-from seatrial.tally import EXTRA, Tally
-from seatrial.timeline import running
+from seatrial.failures.keeper import Keeper
+from seatrial.failures.timeline import running
+from seatrial.results import summary
+from seatrial.results.tally import EXTRA, Tally
+from seatrial.rules import plan as plans
+from seatrial.rules import quarantine, reruns, seed
+from seatrial.rules.collection import Rules
+from seatrial.rules.skips import REQUIRES
 
 _KEEPER = pytest.StashKey[Keeper]()
 _TALLY = pytest.StashKey[Tally]()

@@ -8,9 +8,9 @@ from signal import SIGTERM, Signals
 from typing import Any, Final, Literal, Protocol, Self
 
 from seatrial.errors import ServiceError
-from seatrial.listener import Listener
-from seatrial.logfile import DEFAULT_ALARMS
-from seatrial.readiness import Notify, Readiness
+from seatrial.processes.listener import Listener
+from seatrial.processes.logfile import DEFAULT_ALARMS
+from seatrial.processes.readiness import Notify, Readiness
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 

@@ -2,8 +2,8 @@ import pytest
 
 from seatrial.conftest import Argv
 from seatrial.errors import ServiceError
-from seatrial.listener import Listener
-from seatrial.readiness import HttpProbe, LogLine, TcpProbe
+from seatrial.processes.listener import Listener
+from seatrial.processes.readiness import HttpProbe, LogLine, TcpProbe
 from seatrial.service import Service
 
 TRUE = Argv(["true"])

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from seatrial.errors import SeatrialError
-from seatrial.supervisor import Supervisor
+from seatrial.processes.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from seatrial.logfile import Mark
-    from seatrial.store import Store
+    from seatrial.processes.logfile import Mark
+    from seatrial.stores.store import Store
 
 
 class Worker:
@@ -18,7 +18,7 @@ class Worker:
 
     def empty_valkey(self) -> "tuple[Store, Mark | None]":
         """The store, proven empty, and where its log ends now; raises SeatrialError when that cannot be had."""
-        from seatrial.valkey import worker_valkey
+        from seatrial.stores.valkey import worker_valkey
 
         store = self._valkey
         if store is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.reports import Counts, Failure, RunResult, SkipCount, write
+from seatrial.results.reports import Counts, Failure, RunResult, SkipCount, write
 from seatrial.waiting import until
 
 TIERS = """

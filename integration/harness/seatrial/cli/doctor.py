@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seatrial.capability import UnknownCapability, probe
 from seatrial.cli.output import styled
 from seatrial.errors import SeatrialError
-from seatrial.spawn import dies_with_parent
+from seatrial.processes.spawn import dies_with_parent
+from seatrial.rules.capability import UnknownCapability, probe
 from seatrial.tier import Lane, Tier, Tiers, Trigger
 
 
@@ -48,8 +48,8 @@ def machine() -> Iterator[Finding]:
 
 
 def _tool(name: str, lost: str) -> Finding:
-    from seatrial.binary import uv_program
-    from seatrial.valkey import server_program
+    from seatrial.builds.binary import uv_program
+    from seatrial.stores.valkey import server_program
 
     try:
         return Finding(

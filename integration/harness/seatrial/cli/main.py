@@ -11,7 +11,7 @@ from seatrial.cli import results
 from seatrial.cli.output import console, styled
 from seatrial.cli.repository import Repository, UsageError
 from seatrial.errors import SeatrialError
-from seatrial.reports import ReportError
+from seatrial.results.reports import ReportError
 from seatrial.tier import Lane, TierError
 
 _INTERRUPTED = 130

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from seatrial import tier
 from seatrial.cli.output import plain_table, seconds, styled
-from seatrial.reports import Failure, RunResult, load, load_all
+from seatrial.results.reports import Failure, RunResult, load, load_all
 
 _STYLES = {"passed": "green", "failed": "red", "interrupted": "yellow", "killed": "red", "running": "cyan"}
 _DETAILED = 5

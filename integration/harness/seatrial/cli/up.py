@@ -14,7 +14,7 @@ from seatrial.cli.output import plain_table, styled
 from seatrial.cli.repository import Topology
 from seatrial.environment import Environment
 from seatrial.errors import SeatrialError
-from seatrial.logfile import LogFile, Record
+from seatrial.processes.logfile import LogFile, Record
 from seatrial.waiting import WATCH
 
 _LOOK_INTERVAL = 0.05

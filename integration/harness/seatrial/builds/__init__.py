@@ -1,0 +1,1 @@
+"""From sources to installed binaries, once per content."""

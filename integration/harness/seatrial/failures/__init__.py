@@ -1,0 +1,1 @@
+"""What a failed test leaves for its reader."""

@@ -1,0 +1,1 @@
+"""What stands between and around the services: fault proxies, and stubs of external systems."""

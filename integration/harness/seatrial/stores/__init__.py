@@ -1,0 +1,1 @@
+"""Real data stores, and the proof that they are empty."""
