@@ -147,6 +147,15 @@ def test_a_store_that_lost_its_data_knows_nobody_and_takes_new_ones(
         events.expect_event("to.newcomer")
 
 
+def test_a_store_that_is_emptied_ends_the_streams_of_sessions_it_does_not_know(
+    platform: Platform, store: Valkey
+) -> None:
+    device = platform.sign_in(ADA)
+    with device.subscribe() as events:
+        store.client().flushall()
+        events.expect_end("session_revoked", timeout=5.0)
+
+
 def test_a_store_that_comes_back_empty_ends_the_streams_of_sessions_it_does_not_know(
     boot: Callable[..., Platform], environment: Environment
 ) -> None:

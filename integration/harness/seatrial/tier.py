@@ -25,30 +25,23 @@ A file looks like this:
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final
 
+from seatrial.tiertable import Table, TierError
+
+__all__ = (
+    "FILE_NAME", "Environment", "Lane", "Run", "Tier", "TierError", "Tiers", "Trigger", "duration", "find", "load", "table",
+)  # fmt: skip
+
 FILE_NAME: Final = "tiers.toml"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_DURATION = re.compile(r"([1-9][0-9]*) (s|min|h)")
-_UNITS: Final = {"s": 1, "min": 60, "h": 3600}
-
-
-class TierError(Exception):
-    """A tiers file that cannot be used: names the file, the key, the reason and the remedy in one line."""
-
-    def __init__(self, file: Path, key: str, reason: str, remedy: str) -> None:
-        super().__init__(f"{file}: {key}: {reason} ({remedy})")
-        self.file = file
-        self.key = key
-        self.reason = reason
-        self.remedy = remedy
 
 
 class Lane(StrEnum):
@@ -194,7 +187,7 @@ def load(file: Path) -> Tiers:
         raise TierError(
             file, "syntax", str(error), "a key may be given once only, text needs quotes"
         ) from None
-    top = _Table(file, "", document)
+    top = Table(file, "", document)
     environments = {name: _environment(table) for name, table in top.tables("environment", _ENVIRONMENT_NAME)}
     tiers = {name: _tier(table) for name, table in top.tables("tier", _NAME)}
     top.done()
@@ -224,126 +217,7 @@ def table(tiers: Tiers) -> str:
     return "\n".join(rows) + "\n"
 
 
-class _Table:
-    """A TOML table that is read key by key; what nobody asked for is an error at `done`."""
-
-    def __init__(self, file: Path, key: str, value: Mapping[str, object]) -> None:
-        self.file = file
-        self.key = key
-        self._left = dict(value)
-        self._known: list[str] = []
-
-    @property
-    def name(self) -> str:
-        return self.key.rpartition(".")[2]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The keys that nobody has asked for yet."""
-        return tuple(self._left)
-
-    def fail(self, name: str, reason: str, remedy: str) -> TierError:
-        return TierError(self.file, f"{self.key}.{name}".strip("."), reason, remedy)
-
-    def _take(self, name: str) -> object | None:
-        self._known.append(name)
-        return self._left.pop(name, None)
-
-    def done(self) -> None:
-        for name in self._left:
-            raise self.fail(name, "unknown key", f"known: {', '.join(self._known)}")
-
-    def text(self, name: str) -> str:
-        value = self._take(name)
-        if not isinstance(value, str) or not value.strip():
-            raise self.fail(name, "missing" if value is None else "not a text", f'write {name} = "..."')
-        if "\n" in value or "|" in value:
-            raise self.fail(
-                name, "has a line break or a |", "it is a cell of a table: keep it on one line, without |"
-            )
-        return value
-
-    def count(self, name: str) -> int:
-        value = self._take(name)
-        if value is None:
-            return 0
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.fail(name, f"{value!r} is not a whole number from 0 up", f"write {name} = 0")
-        return value
-
-    def optional_text(self, name: str) -> str:
-        return self.text(name) if name in self._left else ""
-
-    def seconds(self, name: str) -> int:
-        text = self.text(name)
-        match = _DURATION.fullmatch(text)
-        if match is None:
-            raise self.fail(
-                name,
-                f"{text!r} is not a duration",
-                f'write a whole number and s, min or h: {name} = "10 min"',
-            )
-        return int(match[1]) * _UNITS[match[2]]
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self._take(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise self.fail(name, "not a list of texts", f'write {name} = ["..."]')
-        for item in value:
-            if value.count(item) > 1:
-                raise self.fail(name, f"{item!r} is listed twice", "list it once")
-        return tuple(value)
-
-    def choices(self, name: str, allowed: Collection[str]) -> frozenset[str]:
-        chosen = self.texts(name)
-        for item in chosen:
-            if item not in allowed:
-                raise self.fail(name, f"{item!r} is not known", f"use any of: {', '.join(allowed)}")
-        return frozenset(chosen)
-
-    def folders(self, name: str) -> tuple[str, ...]:
-        paths = self.texts(name)
-        for path in paths:
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or str(pure) != path:
-                raise self.fail(
-                    name,
-                    f"{path!r} is not a plain path below the repository",
-                    "write it like services/gateway",
-                )
-        return paths
-
-    def table(self, name: str) -> "_Table":
-        value = self._take(name)
-        if value is None:
-            value = {}
-        if not isinstance(value, dict):
-            raise self.fail(name, "not a table", f"write [{self.key}.{name}]".replace("[.", "["))
-        return _Table(self.file, f"{self.key}.{name}".strip("."), value)
-
-    def tables(self, name: str, pattern: re.Pattern[str]) -> list[tuple[str, "_Table"]]:
-        """The named tables below a key."""
-        outer = self.table(name)
-        named = []
-        for inner in outer.names:
-            if not pattern.fullmatch(inner):
-                raise outer.fail(inner, "not a good name", f"it must match {pattern.pattern}")
-            named.append((inner, outer.table(inner)))
-        return named
-
-    def array(self, name: str) -> list["_Table"]:
-        """The tables of an array of tables."""
-        value = self._take(name)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.fail(name, "not an array of tables", f"write [[{self.key}.{name}]]")
-        return [_Table(self.file, f"{self.key}.{name}[{index}]", item) for index, item in enumerate(value)]
-
-
-def _environment(table: _Table) -> Environment:
+def _environment(table: Table) -> Environment:
     environment = Environment(
         name=table.name, install=table.folders("install"), plugins=table.texts("plugins")
     )
@@ -351,7 +225,7 @@ def _environment(table: _Table) -> Environment:
     return environment
 
 
-def _run(table: _Table) -> Run:
+def _run(table: Table) -> Run:
     run = Run(
         environment=table.text("environment"),
         paths=table.folders("paths"),
@@ -365,7 +239,7 @@ def _run(table: _Table) -> Run:
     return run
 
 
-def _tier(table: _Table) -> Tier:
+def _tier(table: Table) -> Tier:
     triggers = frozenset(Trigger(item) for item in table.choices("triggers", list(Trigger)))
     capabilities = table.table("capabilities")
     tier = Tier(

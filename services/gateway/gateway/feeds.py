@@ -1,6 +1,7 @@
 """What comes from Redis to open streams: a consumer group per instance on each stream, from boot to shutdown."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -61,21 +62,32 @@ class ClientEvents:
 
 
 class Feeds(AbstractAsyncContextManager["Feeds"]):
-    """The consumer groups of this instance; as a context, they are removed at its end."""
+    """The consumer groups of this instance; as a context, they are removed at its end.
+
+    `on_lost` is called when Redis has lost the group on `gateway:session-events`, and with it maybe the sessions.
+    """
 
     def __init__(
-        self, redis: Redis, *, instance_id: str, client_events: Handler, session_events: Handler
+        self,
+        redis: Redis,
+        *,
+        instance_id: str,
+        client_events: Handler,
+        session_events: Handler,
+        on_lost: Callable[[], None],
     ) -> None:
         self._redis = redis
         self._group = GROUP_PREFIX + instance_id
         self._consumers = (
-            self._consumer(CLIENT_EVENTS, client_events, CLIENT_EVENTS_REJECTED),
-            self._consumer(SESSION_EVENTS, session_events, None),
+            self._consumer(CLIENT_EVENTS, client_events, CLIENT_EVENTS_REJECTED, None),
+            self._consumer(SESSION_EVENTS, session_events, None, on_lost),
         )
         self.attached = False
         """Whether the groups exist: before that, an event would pass a new stream by."""
 
-    def _consumer(self, stream: str, handler: Handler, rejected: str | None) -> Consumer:
+    def _consumer(
+        self, stream: str, handler: Handler, rejected: str | None, on_lost: Callable[[], None] | None
+    ) -> Consumer:
         return Consumer(
             self._redis,
             stream=stream,
@@ -84,6 +96,7 @@ class Feeds(AbstractAsyncContextManager["Feeds"]):
             handler=handler,
             rejected=rejected,
             block_ms=BLOCK_MS,
+            on_lost=on_lost,
         )
 
     async def __aexit__(self, *_: object) -> None:

@@ -57,6 +57,7 @@ async def start(context: Context[Config]) -> None:
             instance_id=config.instance_id or os.urandom(8).hex(),
             client_events=ClientEvents(hub, signer, context.metrics).handle,
             session_events=revocation.on_session_event,
+            on_lost=revocation.recheck,
         )
     )
     # Without Redis the watcher says it, what needs Redis is refused until it is there, and the feeds go on trying.

@@ -89,11 +89,13 @@ class Consumer:
         start: str = "$",
         batch: int = 128,
         block_ms: int = 5000,
+        on_lost: Callable[[], None] | None = None,
     ) -> None:
         """``start`` is where a new group begins: ``$`` for what comes from now on, ``0`` for everything.
 
         ``rejected`` names the stream for entries that were set aside: their fields, each name prefixed by ``entry:``, with
-        ``entry_id`` and ``reason``. Without one they are only logged.
+        ``entry_id`` and ``reason``. Without one they are only logged. ``on_lost`` is called when the server has lost the
+        group: what else it kept may be lost as well, without any connection having broken.
         """
         self.stream = stream
         self.group = group
@@ -104,6 +106,7 @@ class Consumer:
         self._start = start
         self._batch = batch
         self._block_ms = block_ms
+        self._on_lost = on_lost
         self._position: str | None = None
         self._attempts: dict[str, int] = {}
 
@@ -151,6 +154,8 @@ class Consumer:
                     _log.error("stream_read_failed", stream=self.stream, group=self.group, reason=str(error))
                 else:
                     _log.info("stream_group_lost", stream=self.stream, group=self.group)
+                    if self._on_lost is not None:
+                        self._on_lost()
             except (RedisError, _HandlerFailed):
                 pass  # said already: by the client's watcher, or where the handler failed
             # Spread, so that the instances of a service do not all come back in the same instant.

@@ -178,6 +178,22 @@ def test_a_flushed_server_loses_no_later_entry(valkey: Valkey) -> None:
     use(valkey, work)
 
 
+@pytest.mark.parametrize("loss", ["FLUSHALL", "XGROUP DESTROY s g", "DEL s"])
+def test_whoever_asked_is_told_that_the_group_was_lost(valkey: Valkey, loss: str) -> None:
+    async def work(redis: Redis, received: Received) -> None:
+        lost = asyncio.Event()
+        async with consuming(redis, received, on_lost=lost.set):
+            await add(redis, "a")
+            await received.values(1)
+            await drained(redis)
+            assert not lost.is_set()
+            await redis.execute(*loss.split())
+            async with asyncio.timeout(10):
+                await lost.wait()
+
+    use(valkey, work)
+
+
 def test_a_killed_and_restarted_server_is_waited_for(valkey: Valkey) -> None:
     async def work(redis: Redis, received: Received) -> None:
         async with consuming(redis, received):

@@ -172,6 +172,7 @@ async def running_edge(
                 instance_id=instance_id,
                 client_events=ClientEvents(hub, signer, registry).handle,
                 session_events=revocation.on_session_event,
+                on_lost=revocation.recheck,
             )
         )
         gatekeeper = Gatekeeper(
