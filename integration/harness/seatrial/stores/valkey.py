@@ -17,6 +17,7 @@ from seatrial.processes.readiness import Candidate
 from seatrial.service import Service
 from seatrial.stores.resp import clients, conversation, info, pairs
 from seatrial.stores.store import CLIENT_NAME, Store, StoreError, StoreNotEmpty
+from seatrial.waiting import pause
 
 BINARY_VARIABLE: Final = "SEATRIAL_VALKEY_BIN"
 _PROBE_INTERVAL: Final = 0.002
@@ -120,7 +121,7 @@ class _Answers:
                 if facts.get("loading") == "0":
                     return
                 candidate.saw("it loads its data")
-            await asyncio.sleep(_PROBE_INTERVAL)  # noqa: TID251  (nothing tells when a foreign server begins to listen)
+            await pause(_PROBE_INTERVAL)  # nothing tells when a foreign server begins to listen
 
 
 async def _ask_info(address: Address) -> str:
