@@ -2,7 +2,7 @@
 
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import grpc
 
@@ -32,6 +32,7 @@ class _Stream:
         self._call = Call(SUBSCRIBE, request_id)
         self._events: EventCall = edge.subscribe(raw)
         self._seen = 0
+        self._cancelled = False
 
     def read(self) -> Event:
         """The next event; raises Rejected, TransportError or ContractError at the end."""
@@ -40,6 +41,9 @@ class _Stream:
         except StopIteration:
             raise ContractError("the stream ended with OK: it has no normal end") from None
         except grpc.RpcError as error:
+            # grpcio keeps the status of our own cancel and takes the trailers of an end that crosses it on the wire.
+            if self._cancelled and cast(grpc.Call, error).code() is grpc.StatusCode.CANCELLED:
+                raise TransportError("CANCELLED", "by this client") from None
             raise rejection(self._call, "stream" if self._seen else "admission", error) from None
         self._edge.keys.verify_event(event)
         if self._seen == 0:
@@ -50,6 +54,7 @@ class _Stream:
         return event
 
     def cancel(self) -> None:
+        self._cancelled = True
         self._events.cancel()
 
 
