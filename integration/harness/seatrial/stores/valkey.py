@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -337,7 +336,9 @@ class Valkey(Store):
             if facts.get(name, value) != value
         ]
         doubts += [
-            f"database {name} has {value}" for name, value in facts.items() if re.fullmatch("db[0-9]+", name)
+            f"database {name} has {value}"
+            for name, value in facts.items()
+            if name[:2] == "db" and name[2:].isdecimal()
         ]
         if facts["process_id"] != str(self._own().pid):
             doubts.append(f"process {facts['process_id']} answered, not {self._own().pid}")
