@@ -82,16 +82,25 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 notify("READY=1")
 forever()""", stop_timeout=0.2, stack_dump_signal=signal.SIGUSR1))
 
+DIES = """
+def die(*_):
+    log("INFO", "last_words")
+    os._exit(STATUS)
+signal.signal(signal.SIGUSR2, die)
+notify("READY=1")
+forever()"""
+
 def test_died_unnoticed(environment):
-    process = environment.start(service('notify("READY=1"); time.sleep(0.05); sys.exit(4)'))
-    process.log.path.parent  # nobody looks at the process again
+    process = environment.start(service(DIES.replace("STATUS", "4")))
+    os.kill(process.pid, signal.SIGUSR2)  # and nobody looks at the process again
     deadline = time.monotonic() + 5
     while process.state != "exited" and time.monotonic() < deadline:
         time.sleep(0.005)
 
 def test_death_ends_a_wait(environment):
-    environment.start(service('notify("READY=1"); time.sleep(0.05); log("INFO", "last_words"); sys.exit(5)'))
-    environment.until("the moon to rise", lambda: False, timeout=45)
+    process = environment.start(service(DIES.replace("STATUS", "5")))
+    strikes = iter([lambda: os.kill(process.pid, signal.SIGUSR2)])
+    environment.until("the moon to rise", lambda: next(strikes, lambda: None)(), timeout=45)
 
 def test_never_ready(environment):
     environment.start(service('log("INFO", "still_thinking"); time.sleep(60)', boot_timeout=0.3, clean_exits=(-15,)))
