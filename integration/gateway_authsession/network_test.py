@@ -36,7 +36,7 @@ def test_faults_between_gateway_and_authsession_are_told_and_passed(boot: Callab
             lambda: platform.gateway.admin.dependencies()["authsession"]["status"] != "ok",
         )
         device.execute()  # commands and push need no authsession
-        platform.streams.publish("still.pushed", platform.users.id_of(BOB))
+        platform.streams.publish_event("still.pushed", platform.users.id_of(BOB))
         events.expect_event("still.pushed")
     until("/readyz to say so", lambda: platform.gateway.admin.ready().status == 200)
 
@@ -89,7 +89,7 @@ def test_a_revocation_that_a_cut_off_gateway_missed_ends_the_stream_when_it_is_b
             platform.authsession.revoke(ada.session_id).expect(200)
         events.expect_end("session_revoked")
         until("commands to be accepted", lambda: bob.rejection(bob.envelope()) == "accepted")
-        platform.streams.publish("to.bob", platform.users.id_of(BOB))
+        platform.streams.publish_event("to.bob", platform.users.id_of(BOB))
         others.expect_event("to.bob")
 
 

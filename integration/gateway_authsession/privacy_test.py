@@ -71,7 +71,7 @@ def test_a_blocked_address_cannot_tell_its_challenge_from_another(signin: Platfo
 def test_no_secret_reaches_a_log(platform: Platform) -> None:
     device = platform.sign_in(KNOWN)
     with device.subscribe() as events:
-        platform.streams.publish("lobby.game.started", platform.users.id_of(KNOWN), b"push-secret")
+        platform.streams.publish_event("lobby.game.started", platform.users.id_of(KNOWN), b"push-secret")
         events.expect_event("lobby.game.started")
     device.execute(payload=b"payload-secret")
     device.expect_rejected("invalid_signature", device.envelope(signature=bytes(64)))

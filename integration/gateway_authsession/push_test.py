@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from contracts.streams.schema import CLIENT_EVENTS
 from gateway_authsession.topology import Platform
 from seatrial import until
 
@@ -19,8 +20,8 @@ def test_an_event_reaches_every_session_of_its_user_and_nobody_else(boot: Callab
     phone, tablet, other = platform.sign_in(ADA), platform.sign_in(ADA), platform.sign_in(BOB)
     ada, bob = platform.users.id_of(ADA), platform.users.id_of(BOB)
     with phone.subscribe() as on_phone, tablet.subscribe() as on_tablet, other.subscribe() as elsewhere:
-        event_id = platform.streams.publish(STARTED, ada, b"go", trace_id="0" * 31 + "7")
-        platform.streams.publish("lobby.game.ended", bob)
+        event_id = platform.streams.publish_event(STARTED, ada, b"go", trace_id="0" * 31 + "7")
+        platform.streams.publish_event("lobby.game.ended", bob)
         for events in (on_phone, on_tablet):
             event = events.expect_event(STARTED)
             assert (event.event_id, event.payload_bytes, event.trace_id) == (event_id, b"go", "0" * 31 + "7")
@@ -32,9 +33,9 @@ def test_an_event_for_one_session_reaches_that_one_alone(boot: Callable[..., Pla
     phone, tablet = platform.sign_in(ADA), platform.sign_in(ADA)
     ada, bob = platform.users.id_of(ADA), platform.users.id_of(BOB)
     with phone.subscribe() as on_phone, tablet.subscribe() as on_tablet:
-        platform.streams.publish("chat.to.phone", ada, device_session_id=phone.session_id)
-        platform.streams.publish("chat.of.others", bob, device_session_id=tablet.session_id)
-        platform.streams.publish("chat.to.all", ada)
+        platform.streams.publish_event("chat.to.phone", ada, device_session_id=phone.session_id)
+        platform.streams.publish_event("chat.of.others", bob, device_session_id=tablet.session_id)
+        platform.streams.publish_event("chat.to.all", ada)
         on_phone.expect_event("chat.to.phone")
         on_phone.expect_event("chat.to.all")
         on_tablet.expect_event("chat.to.all")
@@ -48,7 +49,9 @@ def test_a_stream_begins_with_the_server_s_time_and_keeps_the_order(platform: Pl
     assert json.loads(first.payload_bytes) == {"server_time_ms": first.timestamp_ms}
     assert abs(first.timestamp_ms - envelope.timestamp_ms) < 60_000
     with device.subscribe() as events:
-        sent = [platform.streams.publish("count.up", user, str(number).encode()) for number in range(100)]
+        sent = [
+            platform.streams.publish_event("count.up", user, str(number).encode()) for number in range(100)
+        ]
         assert [events.expect_event("count.up").event_id for _ in sent] == sent
 
 
@@ -57,7 +60,7 @@ def test_both_gateways_push_an_event_and_a_revocation(boot: Callable[..., Platfo
     device = platform.sign_in(ADA)
     elsewhere = device.at(platform.gateways[1].edge)
     with device.subscribe() as here, elsewhere.subscribe() as there:
-        event_id = platform.streams.publish(STARTED, platform.users.id_of(ADA))
+        event_id = platform.streams.publish_event(STARTED, platform.users.id_of(ADA))
         assert here.expect_event(STARTED).event_id == there.expect_event(STARTED).event_id == event_id
         platform.authsession.revoke_all(platform.users.id_of(ADA)).expect(200)
         for events in (here, there):
@@ -67,10 +70,10 @@ def test_both_gateways_push_an_event_and_a_revocation(boot: Callable[..., Platfo
 def test_an_event_published_before_the_stream_is_not_pushed(platform: Platform) -> None:
     device = platform.sign_in(ADA)
     user = platform.users.id_of(ADA)
-    platform.streams.publish("too.early", user)
+    platform.streams.publish_event("too.early", user)
     until("the early event to pass by", lambda: platform.streams.pending("gateway:client-events") == 0)
     with device.subscribe() as events:
-        platform.streams.publish("in.time", user)
+        platform.streams.publish_event("in.time", user)
         events.expect_event("in.time")
 
 
@@ -90,8 +93,8 @@ def test_a_malformed_entry_is_set_aside_and_blocks_nothing(platform: Platform) -
     ]
     platform.gateway.process.allow_log("stream_entry_rejected")
     with device.subscribe() as events:
-        entries = [platform.streams.publish_unchecked(entry) for entry in malformed]
-        platform.streams.publish(STARTED, user)
+        entries = [platform.streams.publish_unchecked(CLIENT_EVENTS, entry) for entry in malformed]
+        platform.streams.publish_event(STARTED, user)
         events.expect_event(STARTED)
         until("all to be dealt with", lambda: platform.streams.pending("gateway:client-events") == 0)
     rejected = platform.streams.rejected_client_events()
@@ -105,14 +108,14 @@ def test_a_subscriber_who_does_not_read_is_cut_off_and_delays_nobody(platform: P
     with stalled.subscribe_without_reading() as hanging, reader.subscribe() as events:
         for _ in range(6):
             for _ in range(80):
-                platform.streams.publish("load.heavy", ada, payload)
-            platform.streams.publish("load.light", bob)
+                platform.streams.publish_event("load.heavy", ada, payload)
+            platform.streams.publish_event("load.light", bob)
             events.expect_event("load.light")
         assert hanging.expect_end("slow_consumer") < 480
-        platform.streams.publish("load.light", bob)
+        platform.streams.publish_event("load.light", bob)
         events.expect_event("load.light")
     with stalled.subscribe() as events:
-        platform.streams.publish("load.light", ada)
+        platform.streams.publish_event("load.light", ada)
         events.expect_event("load.light")
 
 
@@ -120,7 +123,7 @@ def test_a_burst_within_the_buffer_cuts_nobody_off(platform: Platform) -> None:
     device = platform.sign_in(ADA)
     user = platform.users.id_of(ADA)
     with device.subscribe_without_reading() as hanging, device.subscribe() as events:
-        sent = [platform.streams.publish("load.light", user) for _ in range(200)]
+        sent = [platform.streams.publish_event("load.light", user) for _ in range(200)]
         for event_id in sent:
             assert events.expect_event("load.light").event_id == event_id
         platform.authsession.revoke(device.session_id).expect(200)
@@ -133,7 +136,7 @@ def test_a_session_revoked_while_its_stream_is_open_loses_it_within_a_second(pla
     with ada.subscribe() as events, bob.subscribe() as others:
         platform.authsession.revoke(ada.session_id, "lost_device").expect(200)
         events.expect_end("session_revoked", timeout=1.0)
-        platform.streams.publish(STARTED, platform.users.id_of(BOB))
+        platform.streams.publish_event(STARTED, platform.users.id_of(BOB))
         others.expect_event(STARTED)
 
 
@@ -163,7 +166,7 @@ def test_a_killed_gateway_costs_a_device_its_connection_and_nothing_else(
     with device.subscribe() as events, elsewhere.subscribe() as others:
         platform.gateway.process.kill()
         events.expect_broken()
-        platform.streams.publish(STARTED, platform.users.id_of(ADA))
+        platform.streams.publish_event(STARTED, platform.users.id_of(ADA))
         others.expect_event(STARTED)
         elsewhere.execute()
 

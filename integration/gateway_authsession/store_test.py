@@ -133,7 +133,7 @@ def test_streams_live_through_an_outage_and_deliver_what_comes_after(
         device.expect_rejected(GONE)
         store.restart()
         until("commands to be accepted", lambda: device.rejection(device.envelope()) == "accepted")
-        platform.streams.publish("after.outage", user)
+        platform.streams.publish_event("after.outage", user)
         events.expect_event("after.outage")
 
 
@@ -146,7 +146,7 @@ def test_a_store_that_lost_its_data_knows_nobody_and_takes_new_ones(
     newcomer = platform.sign_in(BOB)
     until("the groups to be there again", lambda: platform.streams.groups("gateway:client-events"))
     with newcomer.subscribe() as events:
-        platform.streams.publish("to.newcomer", platform.users.id_of(BOB))
+        platform.streams.publish_event("to.newcomer", platform.users.id_of(BOB))
         events.expect_event("to.newcomer")
 
 

@@ -1,84 +1,49 @@
-"""Reading and writing the published streams of one Redis, every entry held to its schema."""
+"""The keys that the gateway publishes or reads, in the words of its suites."""
 
 import base64
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
-from contracts.coverage import Cell, exercised
-from contracts.streams import schema
+from contracts.coverage import Cell
+from contracts.streams import schema, stream_log
+from contracts.streams.stream_log import Entry, StreamLog
 
-CONTRACT: Final = "redis"
-OPERATIONS: Final = {
-    schema.SESSION: ("active", "revoked"),
-    schema.SESSION_EVENTS: ("session.created", "session.revoked"),
-    schema.CLIENT_EVENTS: ("to a user", "to a session"),
-    schema.REJECTED_CLIENT_EVENTS: ("rejected",),
-}
+KEYS: Final = (
+    schema.SESSION,
+    schema.SESSION_EVENTS,
+    schema.CLIENT_EVENTS,
+    schema.REJECTED_CLIENT_EVENTS,
+)
 
 
 def cells() -> frozenset[Cell]:
-    """Every kind of entry that the contracts know."""
-    return frozenset(
-        Cell(CONTRACT, key, outcome) for key, outcomes in OPERATIONS.items() for outcome in outcomes
-    )
+    """Every kind of entry that the contracts know of these keys."""
+    return stream_log.cells(*KEYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stream entry."""
-
-    id: str
-    fields: Mapping[str, str]
-
-    def __getitem__(self, name: str) -> str:
-        return self.fields[name]
-
-
-class Streams:
-    """The published keys in the Redis behind `client`, a redis-py client."""
-
-    def __init__(self, client: Any) -> None:
-        self._redis = client
+class Streams(StreamLog):
+    """Sessions and client events."""
 
     def projection(self, device_session_id: str) -> Mapping[str, str] | None:
         """The published projection of a session; None when there is none."""
-        fields: dict[str, str] = self._redis.hgetall(f"gateway:session:{device_session_id}")
+        fields: dict[str, str] = self.redis.hgetall(f"gateway:session:{device_session_id}")
         if not fields:
             return None
         schema.check(schema.SESSION, fields)
-        exercised(Cell(CONTRACT, schema.SESSION, fields["status"]))
+        stream_log.note(schema.SESSION, fields)
         return fields
 
     def session_events(self) -> list[Entry]:
         """Every session event so far, oldest first."""
-        entries = self._entries(schema.SESSION_EVENTS)
-        for entry in entries:
-            exercised(Cell(CONTRACT, schema.SESSION_EVENTS, entry["event"]))
-        return entries
+        return self.entries(schema.SESSION_EVENTS)
 
     def rejected_client_events(self) -> list[Entry]:
         """What the gateway set aside, oldest first."""
-        entries = self._entries(schema.REJECTED_CLIENT_EVENTS)
-        if entries:
-            exercised(Cell(CONTRACT, schema.REJECTED_CLIENT_EVENTS, "rejected"))
-        return entries
+        return self.entries(schema.REJECTED_CLIENT_EVENTS)
 
-    def groups(self, stream: str) -> set[str]:
-        """The consumer groups of a stream; none while the stream does not exist."""
-        if not self._redis.exists(stream):
-            return set()
-        return {group["name"] for group in self._redis.xinfo_groups(stream)}
-
-    def pending(self, stream: str) -> int:
-        """Entries that some group of a stream was not given yet, or has not acknowledged."""
-        return sum(
-            int(group["lag"] or 0) + int(group["pending"]) for group in self._redis.xinfo_groups(stream)
-        )
-
-    def publish(
+    def publish_event(
         self,
         event_type: str,
         user_id: str,
@@ -101,24 +66,5 @@ class Streams:
             fields["device_session_id"] = device_session_id
         if trace_id is not None:
             fields["trace_id"] = trace_id
-        schema.check(schema.CLIENT_EVENTS, fields)
-        self.publish_unchecked(fields)
-        target = "to a user" if device_session_id is None else "to a session"
-        exercised(Cell(CONTRACT, schema.CLIENT_EVENTS, target))
+        self.publish(schema.CLIENT_EVENTS, fields)
         return event_id
-
-    def publish_unchecked(self, fields: Mapping[str, str | bytes]) -> str:
-        """Writes any entry to the client events, a malformed one too; returns the entry's id."""
-        return cast(str, self._redis.xadd(schema.CLIENT_EVENTS, dict(fields)))
-
-    def _entries(self, stream: str) -> list[Entry]:
-        # Not decoded by the client: what was set aside may hold any bytes.
-        found = self._redis.execute_command("XRANGE", stream, "-", "+", NEVER_DECODE=True)
-        entries = [Entry(key.decode(), _texts(fields)) for key, fields in found]
-        for entry in entries:
-            schema.check(stream, entry.fields)
-        return entries
-
-
-def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode("utf-8", "backslashreplace") for name, value in fields.items()}

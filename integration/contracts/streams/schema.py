@@ -8,12 +8,24 @@ from typing import Any, Final
 
 from contracts.errors import ContractError, ContractFileError
 from contracts.openapi import Schema
-from contracts.paths import AUTHSESSION_API, GATEWAY_API
+from contracts.paths import SERVICES
 
 SESSION: Final = "gateway:session:{id}"
 SESSION_EVENTS: Final = "gateway:session-events"
 CLIENT_EVENTS: Final = "gateway:client-events"
 REJECTED_CLIENT_EVENTS: Final = "gateway:client-events:rejected"
+START_JOBS: Final = "runtime:start_jobs"
+STOP_JOBS: Final = "runtime:stop_jobs"
+JOB_RESULTS: Final = "runtime:job_results"
+HEALTH_EVENTS: Final = "runtime:health_events"
+INTENTS: Final = "notification:intents"
+MAIL_COMMANDS: Final = "mail:delivery_commands"
+USER_EVENTS: Final = "user:lifecycle_events"
+
+
+def rejected(stream: str) -> str:
+    """Where the reader of a stream sets aside what it cannot handle."""
+    return f"{stream}:rejected"
 
 
 class StreamContract:
@@ -21,6 +33,11 @@ class StreamContract:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._schemas = {key: Schema(spec["schema"], document) for key, spec in document["x-keys"].items()}
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that it describes."""
+        return frozenset(self._schemas)
 
     def check(self, key: str, fields: Mapping[str, str]) -> None:
         """Raises ContractError unless `fields` is what the contract says of an entry of `key`."""
@@ -43,19 +60,22 @@ def load(path: Path) -> StreamContract:
         raise ContractFileError(f"{path}: {error!r}") from error
 
 
-def producers() -> Mapping[str, tuple[StreamContract, ...]]:
-    """Whose contracts hold an entry, by key: writer and reader where both publish one."""
-    gateway = load(GATEWAY_API / "streams.schema.json")
-    authsession = load(AUTHSESSION_API / "streams.schema.json")
-    return {
-        SESSION: (authsession, gateway),
-        SESSION_EVENTS: (authsession, gateway),
-        CLIENT_EVENTS: (gateway,),
-        REJECTED_CLIENT_EVENTS: (gateway,),
-    }
+@functools.cache
+def publishers() -> Mapping[str, tuple[StreamContract, ...]]:
+    """Whose contracts hold an entry, by key: writer and readers, all who publish one. Raises ContractFileError."""
+    found: dict[str, tuple[StreamContract, ...]] = {}
+    for path in sorted(SERVICES.glob("*/api/streams.schema.json")):
+        contract = load(path)
+        for key in contract.keys:
+            found[key] = (*found.get(key, ()), contract)
+    return found
 
 
 def check(key: str, fields: Mapping[str, str]) -> None:
     """Holds an entry of `key` to the contract of everybody who publishes one; raises ContractError."""
-    for contract in producers()[key]:
+    try:
+        contracts = publishers()[key]
+    except KeyError:
+        raise ContractFileError(f"no service publishes {key}, only {sorted(publishers())}") from None
+    for contract in contracts:
         contract.check(key, fields)

@@ -1,0 +1,102 @@
+"""Any published stream of one Redis: read and written with every entry held to its schemas."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from contracts.coverage import Cell, exercised
+from contracts.streams import outcomes, schema
+from seatrial import until
+
+CONTRACT: Final = "redis"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream entry."""
+
+    id: str
+    fields: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields[name]
+
+
+def cells(*keys: str) -> frozenset[Cell]:
+    """Every kind of entry that the contracts know of these streams."""
+    return frozenset(Cell(CONTRACT, key, outcome) for key in keys for outcome in outcomes.known(key))
+
+
+class StreamLog:
+    """The streams in the Redis behind `client`, a redis-py client."""
+
+    def __init__(self, client: Any) -> None:
+        self.redis = client
+
+    def entries(self, stream: str) -> list[Entry]:
+        """Every entry so far, oldest first; raises ContractError for one that breaks a published schema."""
+        # Not decoded by the client: what was set aside may hold any bytes.
+        found = self.redis.execute_command("XRANGE", stream, "-", "+", NEVER_DECODE=True)
+        entries = [Entry(key.decode(), _texts(fields)) for key, fields in found]
+        for entry in entries:
+            schema.check(stream, entry.fields)
+            note(stream, entry.fields)
+        return entries
+
+    def wait_for(
+        self, stream: str, what: str, matching: Callable[[Entry], bool], *, timeout: float = 5.0
+    ) -> Entry:
+        """The first entry that matches, once it is there; `what` says in a failure what was awaited."""
+
+        def first() -> Entry | None:
+            return next(filter(matching, self.entries(stream)), None)
+
+        entry = until(f"{what} on {stream}", first, timeout)
+        if entry is None:  # `until` returns true values only; this tells the type checker
+            raise AssertionError
+        return entry
+
+    def publish(self, stream: str, fields: Mapping[str, str]) -> str:
+        """Writes an entry as its writer may; returns the entry's id. Raises ContractError for one that no writer may write."""
+        schema.check(stream, fields)
+        note(stream, fields)
+        return self.publish_unchecked(stream, fields)
+
+    def publish_unchecked(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+        """Writes any entry, a malformed one too; returns the entry's id."""
+        return cast(str, self.redis.xadd(stream, dict(fields)))
+
+    def groups(self, stream: str) -> set[str]:
+        """The consumer groups of a stream; none while the stream does not exist."""
+        if not self.redis.exists(stream):
+            return set()
+        return {group["name"] for group in self.redis.xinfo_groups(stream)}
+
+    def pending(self, stream: str, group: str | None = None) -> int:
+        """Entries that some group of a stream, or the one of that name, was not given yet or has not acknowledged."""
+        if not self.redis.exists(stream):
+            return 0
+        return sum(
+            int(each["lag"] or 0) + int(each["pending"])
+            for each in self.redis.xinfo_groups(stream)
+            if group in (None, each["name"])
+        )
+
+    def wait_handled(self, stream: str, group: str, *, timeout: float = 5.0) -> None:
+        """Waits until a group has acknowledged everything."""
+        until(
+            f"{group} to have handled all of {stream}",
+            lambda: group in self.groups(stream) and self.pending(stream, group) == 0,
+            timeout,
+        )
+
+
+def note(stream: str, fields: Mapping[str, str]) -> None:
+    """Notes for the coverage of contracts that such an entry was there."""
+    outcome = outcomes.of(stream, fields)
+    if outcome is not None:
+        exercised(Cell(CONTRACT, stream, outcome))
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode("utf-8", "backslashreplace") for name, value in fields.items()}
