@@ -4,13 +4,14 @@ import os
 
 from servicekit import boot
 
+# The log is one JSON object a line; gRPC's core would write lines of its own between them. It looks once, at its import.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 
 def main() -> int:
     """Runs the gateway; the exit status."""
     # First of all: what is imported from here on is imported with the collector off.
     boot.begin()
-    # The log is one JSON object a line; gRPC's core would write lines of its own between them.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from servicekit.app import run
 
     from gateway.service import SERVICE

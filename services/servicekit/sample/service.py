@@ -4,15 +4,24 @@ import asyncio
 import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from servicekit import logs
 from servicekit.app import Context, Service
-from servicekit.config import ServiceConfig, variable
+from servicekit.config import ServiceConfig, optional, variable
+from servicekit.failures import StartError
 from servicekit.http import Operation, Request, Response, Router, json_response
 from servicekit.listeners import Listener, address_of
-from servicekit.parsers import base64_key, one_of
+from servicekit.parsers import base64_key, one_of, postgres_dsn, text, url
+from servicekit.redis import Redis
+
+if TYPE_CHECKING:
+    from servicekit.postgres import Database
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 _log = logs.get("sample")
 
@@ -29,6 +38,52 @@ class Config(ServiceConfig):
 
     key: bytes = variable(base64_key(32), secret=True, help="A secret")
     start: str = variable(one_of("well", "badly", "never"), default="well", help="How the start goes")
+    postgres_dsn: str | None = optional(postgres_dsn(), secret=True, help="The database of the things")
+    migrations: str = variable(
+        text(), default=str(MIGRATIONS), help="The folder of the database's migrations"
+    )
+    redis_url: str = variable(url("redis"), default="redis://127.0.0.1:1", help="Where the messages go")
+
+
+def database(config: Config) -> "Database":
+    """Make the sample's database."""
+    from servicekit.postgres import Database  # most of the samples have none
+
+    if config.postgres_dsn is None:
+        raise StartError("SAMPLE_POSTGRES_DSN is missing (set it)")
+    return Database(config.postgres_dsn, migrations=Path(config.migrations), name="sample", timeout=1)
+
+
+class Things:
+    """The part of the sample that has a database."""
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+
+    @classmethod
+    async def start(cls, context: Context[Config]) -> "Things":
+        """Start the database, and the relay of its messages."""
+        from servicekit.outbox import Relay
+
+        own = database(context.config)
+        own.watch(context.health.dependency("postgres", own.ping))
+        await context.enter(own)
+        redis = await context.enter(Redis(context.config.redis_url, name="sample"))
+        redis.watch(context.health.dependency("redis", redis.ping))
+        relay = Relay(own, redis, service="sample", metrics=context.metrics)
+        context.task(relay.run(), name="outbox")
+        context.on_drain(relay.drain, last=True)
+        return cls(own)
+
+    async def add(self, request: Request) -> Response:
+        """Add a thing, and tell the stream `things`."""
+        from servicekit import outbox
+
+        name = (await request.json(Name)).name
+        async with self._database.transaction() as connection:
+            await connection.execute("INSERT INTO things (name) VALUES ($1)", name)
+            await outbox.put(connection, "things", {"name": name})
+        return Response(204)
 
 
 class Handlers:
@@ -111,6 +166,8 @@ async def start(context: Context[Config]) -> None:
         (_operation("leak"), handlers.leak),
         (_operation("environment"), handlers.environment),
     ]
+    if context.config.postgres_dsn is not None:
+        operations.append((_operation("things", "POST"), (await Things.start(context)).add))
     context.serve("http", Router(operations, listener="http", metrics=context.metrics))
     address = context.address("own")
     own = await asyncio.start_server(lambda _, writer: writer.close(), address.host, address.port)
@@ -128,5 +185,6 @@ SERVICE = Service(
         Listener("own", "127.0.0.1:0", passed=False),
     ),
     start=start,
+    database=database,
     description="A sample",
 )

@@ -6,17 +6,21 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from servicekit import boot, logs
 from servicekit.admin import admin_router
 from servicekit.config import ConfigError, ServiceConfig, load, usage
 from servicekit.context import Context, Drain, Parts
+from servicekit.failures import StartError, Unavailable
 from servicekit.listeners import Listener, ListenError, address_of, inherited, obtain
 from servicekit.notify import Notifier
 from servicekit.parsers import Address
 from servicekit.server import HttpServer
 from servicekit.signals import StopRequest
+
+if TYPE_CHECKING:
+    from servicekit.postgres import Database
 
 __all__ = ["Context", "Service", "run"]
 
@@ -24,6 +28,7 @@ C = TypeVar("C", bound=ServiceConfig)
 
 EX_OK: Final = 0
 EX_USAGE: Final = 64
+EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
 EX_CONFIG: Final = 78
 
@@ -39,7 +44,7 @@ class Service(Generic[C]):
 
     ``name`` is also the distribution's name, from which ``--version`` comes. A listener named ``admin`` is served by
     servicekit; ``start`` serves or binds all others. It must not wait for a dependency: a service whose dependency is away
-    is up, and says so at ``/readyz``.
+    is up, and says so at ``/readyz``. ``database`` makes the service's database; it gives it the command ``migrate``.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Service(Generic[C]):
     listeners: Sequence[Listener]
     start: Callable[[Context[C]], Awaitable[None]]
     description: str = ""
+    database: "Callable[[C], Database] | None" = None
 
 
 def run(service: Service[C], arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +67,8 @@ def run(service: Service[C], arguments: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"{service.name} {version(service.name)}\n")
         return EX_OK
-    if given:
+    migrating = given == ["migrate"] and service.database is not None
+    if given and not migrating:
         sys.stderr.write(f"{service.name}: unknown argument {given[0]!r} (try --help)\n")
         return EX_USAGE
     try:
@@ -70,14 +77,15 @@ def run(service: Service[C], arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG
     try:
-        life.listen()
-        return asyncio.run(life.live())
+        return life.migrate() if migrating else life.serve()
     except ListenError as error:
         sys.stderr.write(f"{error}\n")
         return error.status
+    except StartError as error:
+        sys.stderr.write(f"{service.name}: {logs.scrub(str(error))}\n")
     except Exception:  # noqa: BLE001 - the process ends; its log says why
         _log.exception("service_failed")
-        return EX_SOFTWARE
+    return EX_SOFTWARE
 
 
 class _Life(Generic[C]):
@@ -121,6 +129,34 @@ class _Life(Generic[C]):
         """Get a socket for each listener that is served here; raises ListenError."""
         service = self._service
         self._sockets = obtain(service.listeners, self._sockets, self._addresses, service.prefix)
+
+    def serve(self) -> int:
+        """Listen, live and drain; give the exit status. Raises ListenError, and whatever made the start fail."""
+        self.listen()
+        return asyncio.run(self.live())
+
+    def migrate(self) -> int:
+        """Bring the service's database to its newest migration, and serve nothing; give the exit status.
+
+        Raises StartError when a migration fails or does not fit.
+        """
+        try:
+            names = asyncio.run(self._migrate())
+        except Unavailable as error:
+            reason = logs.scrub(str(error))
+            sys.stderr.write(f"{self._service.name}: the database cannot be reached: {reason}\n")
+            return EX_UNAVAILABLE
+        sys.stdout.write("".join(f"applied {name}\n" for name in names) or "nothing to apply\n")
+        return EX_OK
+
+    async def _migrate(self) -> Sequence[str]:
+        if self._service.database is None:
+            raise ValueError(f"{self._service.name} has no database")
+        database = self._service.database(self._config)
+        try:
+            return await database.migrate()
+        finally:
+            await database.close()
 
     async def live(self) -> int:
         """Start, serve until a signal, drain; give the exit status."""
@@ -204,10 +240,9 @@ async def _drain(parts: Parts, servers: Mapping[str, HttpServer], seconds: float
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     drains = [server.drain(seconds) for name, server in servers.items() if name != "admin"]
-    drains += [_bounded(drain, seconds) for drain in parts.drains]
-    for outcome in await asyncio.gather(*drains, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            _log.failure("drain_failed", outcome)
+    await _all(*drains, *(_bounded(drain, seconds) for drain in parts.drains))
+    left_s = max(end - loop.time(), 0)
+    await _all(*(_bounded(drain, left_s) for drain in parts.last_drains))
     tasks = list(parts.tasks)
     for task in tasks:
         task.cancel()
@@ -217,6 +252,12 @@ async def _drain(parts: Parts, servers: Mapping[str, HttpServer], seconds: float
             _log.warning("drain_cut", tasks=sorted(task.get_name() for task in left))
     if "admin" in servers:
         await servers["admin"].drain(ADMIN_DRAIN_S)
+
+
+async def _all(*drains: Awaitable[object]) -> None:
+    for outcome in await asyncio.gather(*drains, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            _log.failure("drain_failed", outcome)
 
 
 async def _bounded(drain: Drain, seconds: float) -> None:
@@ -239,9 +280,16 @@ def _addresses(
 
 
 def _help(service: Service[Any]) -> str:
-    lines = [f"usage: {service.name} [--help | --version]", ""]
+    commands = "[--help | --version]" if service.database is None else "[migrate | --help | --version]"
+    lines = [f"usage: {service.name} {commands}", ""]
     if service.description:
         lines += [service.description, ""]
+    if service.database is not None:
+        lines += [
+            "migrate brings the database to the newest migration and ends: status 0 when it is there, 69 when the database",
+            "cannot be reached, 70 when a migration fails or does not fit the database. A start migrates by itself.",
+            "",
+        ]
     lines += ["Configuration is read from these environment variables:", ""]
     rows = [
         (

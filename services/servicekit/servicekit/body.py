@@ -64,6 +64,18 @@ class BodyReader:
             self.must_close = True
             raise invalid("This operation takes no request body.")
 
+    def require_type(self, media_type: str) -> None:
+        """Raise ApiError 415 unless the head says that the body is of that type, without parameters, and unencoded."""
+        types = [value.strip().lower() for value in self._all(b"content-type")]
+        encodings = [value.strip().lower() for value in self._all(b"content-encoding")]
+        if not self.present:
+            return  # an empty body is reported as such when it is read
+        if types != [media_type.encode()] or any(encoding != b"identity" for encoding in encodings):
+            self.must_close = True
+            raise _unsupported(
+                f"Send the body with one Content-Type: {media_type}, without Content-Encoding."
+            )
+
     def require_json(self) -> None:
         """Raise ApiError 415 unless the head says that the body is unencoded JSON in UTF-8."""
         if not self.present:

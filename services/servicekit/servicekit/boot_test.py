@@ -18,6 +18,7 @@ FORBIDDEN = {
     "importlib.metadata": "only --version needs it",
     "yaml": "only servicekit.openapi needs it",
     "grpc": "54 ms; only servicekit.grpc_server, which a service without gRPC does not import",
+    "asyncpg": "40 ms; only servicekit.postgres, which a service without a database does not import",
     "difflib": "nothing needs it",
     "argparse": "two flags need no parser",
 }
@@ -40,7 +41,7 @@ def imported(statement: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def boot() -> set[str]:
-    """The modules of a service that uses everything but gRPC."""
+    """The modules of a service that uses everything but gRPC and a database."""
     return imported("\n".join(f"import servicekit.{module}" for module in MODULES))
 
 
@@ -52,6 +53,11 @@ def test_a_costly_module_is_not_imported(boot: set[str], module: str) -> None:
 @pytest.mark.parametrize("module", UNAVOIDABLE)
 def test_the_list_of_what_cannot_be_avoided_is_not_stale(boot: set[str], module: str) -> None:
     assert module in boot, "it can be avoided now: move it to FORBIDDEN"
+
+
+def test_a_database_brings_asyncpg_and_nothing_else_that_is_costly() -> None:
+    modules = imported("import servicekit.app, servicekit.inbox, servicekit.outbox")
+    assert FORBIDDEN.keys() & modules == {"asyncpg"}
 
 
 def test_the_package_itself_imports_nothing() -> None:

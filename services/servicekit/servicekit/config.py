@@ -58,14 +58,17 @@ def variable(
     unit: str = "",
     help: str,
     secret: bool = False,
+    name: str = "",
 ) -> T:
     """Declare a field that always has a value.
 
     ``default`` is the text that stands for an absent variable and goes through the same parser; without one the
-    variable is required. ``unit`` is shown by ``--help``.
+    variable is required. ``unit`` is shown by ``--help``. ``name`` is for a variable that is called the same in every
+    service and so has no prefix.
     """
+    required = default is None
     declared = Variable(
-        parse=parse, default=default, required=default is None, unit=unit, help=help, secret=secret
+        parse=parse, default=default, required=required, unit=unit, help=help, secret=secret, name=name
     )
     field: T = dataclasses.field(metadata={_KEY: declared})
     return field
@@ -119,12 +122,15 @@ class ServiceConfig:
 
 
 def variables(config: type[ServiceConfig], prefix: str) -> Iterator[tuple[str, Variable]]:
-    """Give each field of the configuration with its variable, named ``PREFIX_FIELD``."""
+    """Give each field of the configuration with its variable, named ``PREFIX_FIELD`` if it has no name of its own."""
     for field in dataclasses.fields(config):
         declared: Variable | None = field.metadata.get(_KEY)
         if declared is None:
             raise TypeError(f"{config.__name__}.{field.name} is not declared by variable() or optional()")
-        yield field.name, dataclasses.replace(declared, name=f"{prefix}_{field.name.upper()}")
+        yield (
+            field.name,
+            dataclasses.replace(declared, name=declared.name or f"{prefix}_{field.name.upper()}"),
+        )
 
 
 def load(

@@ -20,6 +20,11 @@ class Config(ServiceConfig):
     token: str | None = optional(text(pattern="t-[0-9]+"), secret=True, help="A token")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared(ServiceConfig):
+    place: str = variable(text(), name="STATE_PATH", help="The same in every service")
+
+
 def read(**environment: str) -> Config:
     return load(Config, "X", {f"X_{name}": value for name, value in environment.items()})
 
@@ -44,6 +49,11 @@ def test_a_configuration_cannot_be_changed() -> None:
 def test_an_empty_variable_counts_as_absent() -> None:
     assert read(NAME="a", COUNT="", NOTE="").count == 3
     assert problems(NAME="") == ["X_NAME: is missing (set it: A name)"]
+
+
+def test_a_variable_with_a_name_of_its_own_has_no_prefix() -> None:
+    assert load(Shared, "X", {"STATE_PATH": "/state", "X_PLACE": "/other"}).place == "/state"
+    assert "STATE_PATH" in [name for name, _, _ in usage(Shared, "X")]
 
 
 def test_every_problem_is_reported() -> None:

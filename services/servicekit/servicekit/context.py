@@ -27,6 +27,7 @@ class Parts:
         self.apps: dict[str, Any] = {}
         self.bound: dict[str, Address] = {}
         self.drains: list[Drain] = []
+        self.last_drains: list[Drain] = []
         self.tasks: set[asyncio.Task[Any]] = set()
         self.stack = AsyncExitStack()
         self.failed = asyncio.Event()
@@ -87,6 +88,9 @@ class Context(Generic[C]):
             _log.failure("task_failed", problem, task=task.get_name())
             self._parts.failed.set()
 
-    def on_drain(self, drain: Drain) -> None:
-        """Call this with the budget in seconds when the drain begins, beside the HTTP listeners' own drain."""
-        self._parts.drains.append(drain)
+    def on_drain(self, drain: Drain, *, last: bool = False) -> None:
+        """Call this with the budget in seconds when the drain begins, beside the HTTP listeners' own drain.
+
+        ``last``: only when these are through, with what is left of the budget; for what handlers feed until their end.
+        """
+        (self._parts.last_drains if last else self._parts.drains).append(drain)

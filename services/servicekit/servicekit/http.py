@@ -17,6 +17,7 @@ import msgspec
 from servicekit import logs
 from servicekit.body import BodyReader, Gone, decode_json, decode_query, invalid
 from servicekit.errors import ApiError, error_body
+from servicekit.failures import Unavailable
 from servicekit.metrics import Registry
 from servicekit.requestid import accept_or_create
 
@@ -74,7 +75,8 @@ class Operation:
     """One method of one path, as the router serves it and as OpenAPI describes it.
 
     ``id`` is the operationId; ``path`` may hold ``{parameters}``, each a whole segment. ``request`` and ``response`` are
-    structs of JSON bodies, ``query`` a struct of the query string's fields. ``errors`` maps each status to the codes that
+    structs of JSON bodies, ``query`` a struct of the query string's fields. ``request_media_type`` is for a body that travels
+    under another name than JSON, whatever is in it. ``errors`` maps each status to the codes that
     the handler itself gives; what the router adds (400, 413, 415 for a body) need not be repeated. ``request_headers``
     and ``response_headers`` map a name to its description.
     """
@@ -84,6 +86,7 @@ class Operation:
     path: str
     summary: str
     request: type[msgspec.Struct] | None = None
+    request_media_type: str = JSON
     query: type[msgspec.Struct] | None = None
     response: type[msgspec.Struct] | None = None
     media_type: str = JSON
@@ -179,7 +182,8 @@ class Router:
 
     It answers itself: 404 ``not_found``, 405 ``method_not_allowed`` with Allow, 400 ``invalid_request`` for a body or a
     query that the operation does not take, 413 ``request_too_large``, 415 ``unsupported_media_type``, 408
-    ``request_timeout``, 500 ``internal_error``, and 503 ``shutting_down`` for what the end of the drain cuts off.
+    ``request_timeout``, 500 ``internal_error``, 503 ``shutting_down`` for what the end of the drain cuts off, and 503
+    ``service_unavailable`` when a store or a service that the handler needs is away (failures.Unavailable).
     ``X-Request-Id`` is taken over when it is well-formed, made when not, and always sent back.
     """
 
@@ -230,6 +234,9 @@ class Router:
         except Gone:
             self._count(operation, 499, started)
             return
+        except Unavailable:  # said already, by the client's watcher
+            message = "Something that this operation needs does not answer; repeat it later."
+            response = Response(503, error_body("service_unavailable", message))
         except asyncio.CancelledError:
             # Only the end of the drain cancels a request.
             body.must_close = True
@@ -271,7 +278,9 @@ class Router:
         """Make the handler's request of one that has what the operation takes, and nothing else."""
         if operation.query is None and scope["query_string"]:
             raise invalid("This operation takes no query.")
-        if operation.request is None:
+        if operation.request_media_type != JSON:
+            body.require_type(operation.request_media_type)
+        elif operation.request is None:
             body.refuse()
         else:
             body.require_json()

@@ -12,6 +12,7 @@ from servicekit.conftest import exchange, serving
 from servicekit.errors import ApiError
 from servicekit.http import Operation, Request, Response, Router, json_response
 from servicekit.metrics import Counter, Registry
+from servicekit.redis import RedisUnavailable
 
 
 class Thing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -38,8 +39,16 @@ async def _list(request: Request) -> Response:
     return json_response(request.query(Page))
 
 
+async def _size(request: Request) -> Response:
+    return json_response({"bytes": len(await request.body())})
+
+
 async def _limited(_: Request) -> Response:
     raise ApiError(429, "rate_limited", "Later.", {"Retry-After": "3"})
+
+
+async def _away(_: Request) -> Response:
+    raise RedisUnavailable("where it is")
 
 
 def _router(metrics: Registry | None = None, **options: Any) -> Router:
@@ -48,7 +57,18 @@ def _router(metrics: Registry | None = None, **options: Any) -> Router:
             (Operation(id="create", method="POST", path="/things", summary="", request=Thing), _create),
             (Operation(id="list", method="GET", path="/things", summary="", query=Page), _list),
             (Operation(id="read", method="GET", path="/things/{id}", summary=""), _read),
+            (Operation(id="away", method="GET", path="/away", summary=""), _away),
             (Operation(id="delete", method="DELETE", path="/things/{id}", summary=""), _limited),
+            (
+                Operation(
+                    id="send",
+                    method="POST",
+                    path="/bytes",
+                    summary="",
+                    request_media_type="application/octet-stream",
+                ),
+                _size,
+            ),
         ],
         listener="http",
         metrics=metrics or Registry(),
@@ -138,6 +158,16 @@ def test_a_body_that_is_not_exactly_the_document_is_invalid(body: bytes, reason:
 def test_another_media_type_is_refused(content_type: str | None) -> None:
     status, _, answer = send(request("POST", "/things", b'{"name":"a"}', content_type))
     assert (status, answer["error"]["code"]) == (415, "unsupported_media_type")
+
+
+def test_an_operation_may_take_another_media_type_and_then_takes_no_json() -> None:
+    status, _, answer = send(request("POST", "/bytes", b"{}", "application/octet-stream"))
+    assert (status, answer) == (200, {"bytes": 2})
+    for refused in ("application/json", "application/octet-stream; a=b", None):
+        status, _, answer = send(request("POST", "/bytes", b"{}", refused))
+        assert (status, answer["error"]["code"]) == (415, "unsupported_media_type")
+    encoded = request("POST", "/bytes", b"{}", "application/octet-stream", Content_Encoding="gzip")
+    assert send(encoded)[0] == 415
 
 
 @pytest.mark.parametrize(
@@ -332,6 +362,15 @@ def test_an_error_of_the_handler_carries_its_headers() -> None:
         "3",
         {"error": {"code": "rate_limited", "message": "Later."}},
     )
+
+
+def test_what_needs_something_that_is_away_is_answered_and_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status, _, answer = send(request("GET", "/away"))
+    assert (status, answer["error"]["code"]) == (503, "service_unavailable")
+    assert "where it is" not in answer["error"]["message"]
+    assert caplog.records == []
 
 
 def test_a_request_id_is_taken_over_when_well_formed() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -18,6 +18,8 @@ Parser = Callable[[str], T]
 _SIZES: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?\.?")
 _DECIMAL: Final = re.compile(r"[0-9]{1,19}")
+_SIZE: Final = re.compile(r"([0-9]{1,15}) ?(|B|KiB|MiB|GiB)")
+_RATE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9}(?:\.[0-9]{1,3})?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def size(minimum: int = 0, maximum: int = 1 << 40) -> Parser[int]:
     """A number of bytes: ``16384``, ``16KiB``, ``4MiB``, ``1GiB``."""
 
     def parse(value: str) -> int:
-        match = re.fullmatch(r"([0-9]{1,15}) ?(|B|KiB|MiB|GiB)", value)
+        match = _SIZE.fullmatch(value)
         if match is None:
             raise ValueError(f"{value!r} is not a size (give bytes, or a number with KiB, MiB or GiB)")
         number = int(match[1]) * _SIZES[match[2]]
@@ -173,6 +175,33 @@ def url(*schemes: str) -> Parser[str]:
         elif port == 0:
             raise ValueError(f"has the port 0, where nobody can listen {remedy}")
         return value.rstrip("/") if not parts.query else value
+
+    return parse
+
+
+def postgres_dsn() -> Parser[str]:
+    """The address of a database: ``postgresql://user:password@host:port/database``, or a socket's folder as ``?host=/folder``."""
+
+    def parse(value: str) -> str:
+        remedy = "(give postgresql://user:password@host:port/database)"
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError as problem:
+            raise ValueError(f"is not a URL: {problem} {remedy}") from None
+        if any(character <= " " or character == "\x7f" for character in value):
+            raise ValueError(f"contains a space or a control character {remedy}")
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ValueError(f"has the scheme {parts.scheme!r} {remedy}")
+        if not parts.hostname and not parse_qs(parts.query).get("host"):
+            raise ValueError(
+                "has no host (give postgresql://host:port/database, or ?host=/folder for a socket)"
+            )
+        if not parts.path.strip("/"):
+            raise ValueError(f"names no database {remedy}")
+        if port == 0:
+            raise ValueError(f"has the port 0, where nobody can listen {remedy}")
+        return value
 
     return parse
 
@@ -239,7 +268,7 @@ def limit() -> Parser[Limit]:
     """A rate ``<burst>/<period in seconds>``: ``10/60`` is ten at once, refilled over a minute."""
 
     def parse(value: str) -> Limit:
-        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9}(?:\.[0-9]{1,3})?)", value)
+        match = _RATE.fullmatch(value)
         if match is None:
             raise ValueError(f"{value!r} is not a limit (give <burst>/<period in seconds>, as in 10/60)")
         result = Limit(int(match[1]), float(match[2]))

@@ -14,7 +14,7 @@ from servicekit.parsers import Address, Limit, Parser
 _EVERY: list[Parser[object]] = [
     parsers.text(pattern="[a-z]+", maximum=20), parsers.integer(0, 10), parsers.milliseconds(), parsers.size(),
     parsers.boolean(), parsers.one_of("a", "b"), parsers.url("http", "unix"), parsers.address(), parsers.cidrs(),
-    parsers.base64_key(32), parsers.mapping(parsers.text(), parsers.integer()), parsers.limit(),
+    parsers.postgres_dsn(), parsers.base64_key(32), parsers.mapping(parsers.text(), parsers.integer()), parsers.limit(),
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 
-from servicekit.failures import why
+from servicekit.failures import Unavailable, why
 
 Argument = bytes | str | int | float
 Command = Sequence[Argument]
@@ -36,7 +36,7 @@ class RedisError(Exception):
     """A command failed."""
 
 
-class RedisUnavailable(RedisError):
+class RedisUnavailable(RedisError, Unavailable):
     """The server could not be reached, or did not answer in time. Whether it has done the work is unknown."""
 
 
@@ -352,10 +352,15 @@ def _pack(command: Command) -> bytes:
     return packed
 
 
+def is_outage(error: str) -> bool:
+    """Say whether an error reply's text means that the server cannot serve now, not that the command is wrong."""
+    return error.partition(" ")[0] in _NOT_NOW
+
+
 def _checked(reply: Reply) -> Reply:
     if isinstance(reply, hiredis.ReplyError):
         text = str(reply)
-        if text.partition(" ")[0] in _NOT_NOW:
+        if is_outage(text):
             raise RedisUnavailable(text)
         raise RedisReplyError(text)
     return reply

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import pytest
 
-from servicekit.conftest import Valkey
 from servicekit.redis import Redis, RedisReplyError, RedisUnavailable, Script
+from servicekit.testing.valkey import Valkey
 
 T = TypeVar("T")
 

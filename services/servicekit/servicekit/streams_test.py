@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from servicekit.conftest import Valkey
 from servicekit.redis import Redis
 from servicekit.streams import Consumer, Entry, Reject, remove_idle_groups
+from servicekit.testing.valkey import Valkey
 
 
 class Received:

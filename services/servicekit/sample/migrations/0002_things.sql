@@ -1,0 +1,1 @@
+CREATE TABLE things (name text PRIMARY KEY, amount integer NOT NULL DEFAULT 0);

@@ -1,0 +1,1 @@
+"""Real stores for the unit tests of services: an embedded PostgreSQL and Valkey. No part of the wheel."""
