@@ -1,0 +1,1 @@
+"""A small turn-based game, one process for each running game."""
