@@ -1,0 +1,1 @@
+"""Games of a game platform: enrolment, membership, life cycle."""
