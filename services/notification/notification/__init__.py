@@ -1,0 +1,1 @@
+"""Turns notification intents into pushes and mails."""

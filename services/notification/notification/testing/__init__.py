@@ -1,0 +1,1 @@
+"""What notification's own tests share; not part of the distribution."""
