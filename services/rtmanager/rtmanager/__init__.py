@@ -1,0 +1,1 @@
+"""Runs game engines: the only service that touches the container engine."""

@@ -1,0 +1,1 @@
+"""rtmanager beside a real container engine: the service in process, its stores in containers."""
