@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seatrial.builds.binary import Command as Command
     from seatrial.builds.binary import PythonBinary as PythonBinary
+    from seatrial.containers.container import Container as Container
+    from seatrial.containers.image import ContainerImage as ContainerImage
+    from seatrial.containers.network import Network as Network
+    from seatrial.containers.volume import Volume as Volume
     from seatrial.environment import Environment as Environment
     from seatrial.errors import SeatrialError as SeatrialError
     from seatrial.failures.timeline import step as step
@@ -25,17 +29,23 @@ if TYPE_CHECKING:
     from seatrial.processes.readiness import Notify as Notify
     from seatrial.processes.readiness import TcpProbe as TcpProbe
     from seatrial.service import Service as Service
+    from seatrial.stores.postgres_template import Template as Template
     from seatrial.stores.valkey import Valkey as Valkey
     from seatrial.waiting import until as until
 
 _HOME = {
     "Address": "processes.listener",
     "Command": "builds.binary",
+    "Container": "containers.container",
+    "ContainerImage": "containers.image",
     "Environment": "environment",
     "HttpStub": "network.stub",
     "Proxy": "network.proxy",
     "SeatrialError": "errors",
+    "Template": "stores.postgres_template",
+    "Network": "containers.network",
     "Valkey": "stores.valkey",
+    "Volume": "containers.volume",
     "ExitStatus": "processes.child",
     "GrpcHealthProbe": "processes.readiness",
     "HttpProbe": "processes.readiness",

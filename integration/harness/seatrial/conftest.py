@@ -14,20 +14,17 @@ from typing import Any
 import pytest
 
 from seatrial.processes.process import Event, Process, SpawnContext
+from seatrial.processes.warmboot import Preload
 from seatrial.results import reports
 from seatrial.results.reports import Failure, RunResult
-from seatrial.service import Service
+from seatrial.service import Binary, Service
 
 # Every child can notify, and ends with exit code 0 at SIGTERM once it has called `serve`.
-PRELUDE = """
+FUNCTIONS = """
 import os, signal, socket, subprocess, sys, time
 def notify(*lines):
     sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sender.sendto("\\n".join(lines).encode(), os.environ["NOTIFY_SOCKET"])
-# signal.pause() misses a signal that comes just before it; what is in a pipe stays there.
-wakeup, waker = os.pipe()
-os.set_blocking(waker, False)
-signal.set_wakeup_fd(waker)
 def forever():
     while True:
         os.read(wakeup, 1)
@@ -38,6 +35,13 @@ def serve(*lines):
 def say(text):
     os.write(2, text.encode() + b"\\n")
 """
+# signal.pause() misses a signal that comes just before it; what is in a pipe stays there.
+WAKEUP = """
+wakeup, waker = os.pipe()
+os.set_blocking(waker, False)
+signal.set_wakeup_fd(waker)
+"""
+PRELUDE = FUNCTIONS + WAKEUP
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,34 @@ class Argv:
     def command(self) -> Sequence[str]:
         """The words."""
         return self.words
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Python program with one module, both of which are there: it can boot warm."""
+
+    path: Path
+    module: str
+
+    @classmethod
+    def write(cls, directory: Path, name: str, late: str, body: str) -> "Script":
+        """A program `name` in `directory`: on import it runs `late`, and `body` as its main function."""
+        directory.mkdir(parents=True, exist_ok=True)
+        function = textwrap.indent(f"global wakeup, waker{WAKEUP}{body}", "    ")
+        text = f"{FUNCTIONS}{late}\ndef main():\n{function}\n"
+        (directory / f"{name}_main.py").write_text(text, encoding="utf-8")
+        path = directory / name
+        path.write_text(f"#!{sys.executable}\nimport sys\nfrom {name}_main import main\nsys.exit(main())\n")
+        path.chmod(0o755)
+        return cls(path, f"{name}_main")
+
+    def command(self) -> Sequence[str]:
+        """The script."""
+        return (str(self.path),)
+
+    def preloaded(self) -> Preload:
+        """The same interpreter, and the module."""
+        return Preload(sys.executable, str(self.path), (self.module,))
 
 
 def python(body: str) -> Argv:
@@ -65,7 +97,7 @@ class Children:
         self._processes: list[Process] = []
         self._numbers = itertools.count(1)
 
-    def spawn(self, body: str | Argv, context: dict[str, Any] | None = None, **fields: Any) -> Process:
+    def spawn(self, body: str | Binary, context: dict[str, Any] | None = None, **fields: Any) -> Process:
         """A process of a service with `fields`, whose program is `body`."""
         number = next(self._numbers)
         binary = python(body) if isinstance(body, str) else body
@@ -77,7 +109,7 @@ class Children:
         self._processes.append(process)
         return process
 
-    def start(self, body: str | Argv, **fields: Any) -> Process:
+    def start(self, body: str | Binary, **fields: Any) -> Process:
         """The same, and ready."""
         process = self.spawn(body, **fields)
         process.wait_ready()

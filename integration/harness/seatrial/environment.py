@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, Unpack
 
 from seatrial import waiting
 from seatrial.errors import LeakError, SeatrialError
@@ -16,14 +16,24 @@ from seatrial.failures.timeline import Timeline, running, steps
 from seatrial.leaks import LeakAudit
 from seatrial.processes.process import Event, Process, SpawnContext
 from seatrial.processes.supervisor import Supervisor
+from seatrial.processes.warmboot import Mode, mode_of_run
 from seatrial.service import Service
-from seatrial.teardown import Teardown, stop_order
+from seatrial.stores.shelf import Shelf
+from seatrial.teardown import Teardown, remove_tree, stop_order
 
 if TYPE_CHECKING:
+    from seatrial.containers.container import Container
+    from seatrial.containers.dock import Dock
+    from seatrial.containers.image import ContainerImage
+    from seatrial.containers.network import Network
+    from seatrial.containers.spec import ContainerOptions
+    from seatrial.containers.volume import Volume
     from seatrial.network.proxy import Proxy
     from seatrial.network.stub import HttpStub
     from seatrial.processes.listener import Address
     from seatrial.processes.logfile import LogFile, Mark
+    from seatrial.stores.postgres import Postgres
+    from seatrial.stores.postgres_server import PostgresServer
     from seatrial.stores.store import Store
     from seatrial.stores.valkey import Valkey
     from seatrial.worker import Worker
@@ -97,13 +107,12 @@ class Environment:
         self._audit = LeakAudit()
         self._before = self._audit.snapshot()
         self._started: dict[str, Started] = {}
-        self._stores: list[Valkey] = []
+        self._shelf = Shelf(worker, lambda: self.directory, self._unique, self._on_event)
         self._stubs: list[HttpStub] = []
         self._proxies: list[Proxy] = []
         self._checks: list[tuple[Callable[[], object], bool]] = []
+        self._dock: Dock | None = None
         self._directory: Path | None = None
-        self._shared_valkey: Store | None = None
-        self._shared_since: Mark | None = None
         self._closed = False
 
     @classmethod
@@ -145,9 +154,12 @@ class Environment:
         name: str | None = None,
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        boot: Mode | None = None,
     ) -> Process:
         """Start a process and do not wait for it. `environment` and `arguments` come on top of the service's.
 
+        It boots as the service says, or as `boot` does: a test of boot, configuration or signals boots cold. All are cold
+        in a run with `SEATRIAL_BOOT=cold`.
         A second process of a service is called `<service>-2`, unless a `name` is given; raises SeatrialError
         for a name that is taken, and SpawnError when the program cannot be started.
         """
@@ -158,6 +170,7 @@ class Environment:
             name=unique,
             environment=environment or {},
             arguments=arguments,
+            boot="cold" if mode_of_run() == "cold" else boot,
             on_event=self._on_event,
         )
         process = Process.spawn(service, context)
@@ -173,9 +186,10 @@ class Environment:
         name: str | None = None,
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        boot: Mode | None = None,
     ) -> Process:
         """Start a process and wait until it is ready; raises as `spawn` and `Process.wait_ready` do."""
-        process = self.spawn(service, name=name, environment=environment, arguments=arguments)
+        process = self.spawn(service, name=name, environment=environment, arguments=arguments, boot=boot)
         process.wait_ready()
         return process
 
@@ -201,25 +215,22 @@ class Environment:
     @property
     def valkey(self) -> "Store":
         """This worker's Valkey, empty: proven at the first use in a test. It is not to be killed; see `own_valkey`."""
-        if self._shared_valkey is None:
-            self._shared_valkey, self._shared_since = self._worker.empty_valkey()
-        return self._shared_valkey
+        return self._shelf.valkey
 
     def own_valkey(self, *, persistent: bool = False, name: str = "own-valkey") -> "Valkey":
         """A Valkey of this test alone, started, which may be stopped, killed, paused and configured at will."""
-        from seatrial.stores.valkey import Valkey
+        return self._shelf.own_valkey(name, persistent=persistent)
 
-        unique = self._unique(name, None)
-        store = Valkey(
-            self.directory / unique,
-            name=unique,
-            persistent=persistent,
-            on_event=self._on_event,
-            scope="test",
-        )
-        self._stores.append(store)
-        store.start()
-        return store
+    @property
+    def postgres(self) -> "Postgres":
+        """This worker's PostgreSQL; `database` gives a new database. It is not to be killed; see `own_postgres`."""
+        return self._shelf.postgres
+
+    def own_postgres(
+        self, *, settings: Mapping[str, str] | None = None, name: str = "own-postgres"
+    ) -> "PostgresServer":
+        """A PostgreSQL server of this test alone, started, which may be stopped, killed and paused at will."""
+        return self._shelf.own_postgres(name, settings or {})
 
     def stub(self, stub: S) -> S:
         """Start a stub of an external system; what it is sent that it should not be sent fails the test."""
@@ -227,8 +238,8 @@ class Environment:
         stub.start()
         return stub
 
-    def proxy(self, target: "Address") -> "Proxy":
-        """A proxy in front of an address, which can break the network between two processes."""
+    def proxy(self, target: "Address | Path") -> "Proxy":
+        """A proxy in front of an address, or of the path of a Unix socket, which can break the network between two processes."""
         from seatrial.network.proxy import Proxy
 
         proxy = Proxy(target)
@@ -241,9 +252,35 @@ class Environment:
         return tuple(self._stubs)
 
     @property
-    def stores(self) -> "tuple[Store, ...]":
+    def stores(self) -> "tuple[Store | Postgres, ...]":
         """Every store in use, the worker's included."""
-        return (*([self._shared_valkey] if self._shared_valkey is not None else []), *self._stores)
+        return self._shelf.all
+
+    # Containers
+
+    @property
+    def engine(self) -> "Dock":
+        """The container engine, what this test has in it, and what makes others' containers the test's.
+
+        Raises `EngineUnreachable` when there is none; nothing of it is imported before.
+        """
+        if self._dock is None:
+            from seatrial.containers.dock import Dock
+
+            self._dock = Dock(lambda: self.artifacts, self._unique, self._on_event)
+        return self._dock
+
+    def container(self, image: "str | ContainerImage", **options: Unpack["ContainerOptions"]) -> "Container":
+        """Start a container and wait until it is ready; the options are the fields of `ContainerSpec`."""
+        return self.engine.container(image, **options)
+
+    def network(self, name: str | None = None, *, internal: bool = False) -> "Network":
+        """A network of this test, in which containers find each other by name; an `internal` one has no way out."""
+        return self.engine.network(name, internal=internal)
+
+    def volume(self, name: str | None = None) -> "Volume":
+        """A volume of this test."""
+        return self.engine.volume(name)
 
     # The test's own
 
@@ -279,10 +316,9 @@ class Environment:
     def logs(self) -> dict[str, LogPart]:
         """What every process logged in this test, by its name; the stores' logs included."""
         found = {name: LogPart(started.process.log) for name, started in self._started.items()}
-        found.update({store.name: LogPart(store.process.log) for store in self._stores if store.process})
-        shared = self._shared_valkey
-        if shared is not None and shared.process is not None:
-            found[shared.name] = LogPart(shared.process.log, self._shared_since)
+        found.update({name: LogPart(log, since) for name, (log, since) in self._shelf.logs().items()})
+        if self._dock is not None:
+            found.update({name: LogPart(log) for name, log in self._dock.logs().items()})
         return found
 
     def close(self) -> Teardown:
@@ -294,9 +330,13 @@ class Environment:
         self._run_checks(teardown, after_stop=False)
         self._stop_processes(teardown)
         self._close_parts(teardown)
+        if self._dock is not None:
+            self._dock.close(teardown)
         self._run_checks(teardown, after_stop=True)
         if self._directory is not None:
-            teardown.attempt("removing the temporary directory", functools.partial(_remove, self._directory))
+            teardown.attempt(
+                "removing the temporary directory", functools.partial(remove_tree, self._directory)
+            )
         leaks = teardown.attempt("looking for leaks", lambda: self._audit.leaks(self._before))
         if leaks:
             teardown.add([LeakError(leaks)])
@@ -330,14 +370,14 @@ class Environment:
             teardown.attempt(f"stopping {stub.name}", stub.close)
         for proxy in reversed(self._proxies):
             teardown.attempt(f"stopping {proxy}", proxy.close)
-        for store in reversed(self._stores):
-            teardown.attempt(f"stopping {store.name}", store.close)
-            teardown.add(teardown.attempt(f"judging {store.name}", store.problems))
-        if self._shared_valkey is not None:
-            teardown.add(teardown.attempt("judging the worker's Valkey", self._worker.problems))
+        self._shelf.close(teardown)
 
     def _unique(self, base: str, wanted: str | None) -> str:
-        taken = {*self._started, *(store.name for store in self._stores)}
+        taken = {
+            *self._started,
+            *self._shelf.names,
+            *(self._dock.names if self._dock else ()),
+        }
         if wanted is not None:
             if wanted in taken:
                 raise SeatrialError(
@@ -359,12 +399,3 @@ def _addresses(process: Process) -> list[str]:
         with contextlib.suppress(SeatrialError):  # a child that never reported its port has no address
             found.append(str(process.address(listener.name)))
     return found
-
-
-def _remove(directory: Path) -> None:
-    def make_writable(function: Callable[[str], object], path: str, _: object) -> None:
-        Path(path).parent.chmod(0o700)
-        Path(path).chmod(0o700)
-        function(path)
-
-    shutil.rmtree(directory, onerror=make_writable)

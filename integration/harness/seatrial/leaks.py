@@ -50,8 +50,13 @@ class ProcessAuditor:
         self._supervisor = supervisor
 
     def snapshot(self) -> tuple[set[int], set[int]]:
-        """The pids of all descendants, and of all processes."""
-        return {each.pid for each in proctree.descendants(os.getpid())}, proctree.pids()
+        """The pids of all descendants, and of all processes; without those that may outlive a test.
+
+        A process that was forked to be a test's is one of them until that test gets it.
+        """
+        self._supervisor.settle()
+        own = self._supervisor.own_processes()
+        return {each.pid for each in proctree.descendants(os.getpid(), besides=own)}, proctree.pids() - own
 
     def _left(self, before: tuple[set[int], set[int]]) -> Iterator[proctree.ProcessInfo]:
         descendants, everybody = before
@@ -86,6 +91,7 @@ class ProcessAuditor:
 
     def leaks(self, before: tuple[set[int], set[int]]) -> list[Leak]:
         """Each process that is new and still there."""
+        self._supervisor.settle()
         return [
             Leak(
                 "process",
@@ -193,15 +199,18 @@ class DescriptorAuditor:
 class LeakAudit:
     """Takes a snapshot before a test and says after it what was left, when all its teardown is done.
 
-    `auditors` is the set to ask; by default processes, listening sockets and directories of `supervisor`.
+    `auditors` is the set to ask; by default processes, listening sockets and directories of `supervisor`, and what was made
+    in a container engine.
     """
 
     def __init__(
         self, supervisor: Supervisor | None = None, auditors: Sequence[Auditor] | None = None
     ) -> None:
+        from seatrial.containers.audit import EngineAuditor  # it knows a leak when it sees one
+
         supervisor = supervisor or Supervisor.current()
         self._auditors: Sequence[Auditor] = (
-            (ProcessAuditor(supervisor), SocketAuditor(), DirectoryAuditor(supervisor))
+            (ProcessAuditor(supervisor), SocketAuditor(), DirectoryAuditor(supervisor), EngineAuditor())
             if auditors is None
             else auditors
         )

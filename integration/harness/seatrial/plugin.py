@@ -10,8 +10,10 @@ import pytest
 
 from seatrial.builds.progress import progress
 from seatrial.environment import Environment
+from seatrial.errors import SeatrialError
 from seatrial.failures.keeper import Keeper
 from seatrial.failures.timeline import running
+from seatrial.processes.warmboot import mode_of_run
 from seatrial.results import summary
 from seatrial.results.tally import EXTRA, Tally
 from seatrial.rules import plan as plans
@@ -42,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture is not None:
         progress.uncaptured = capture.global_and_fixture_disabled
+    try:
+        mode_of_run()
+    except SeatrialError as error:
+        raise pytest.UsageError(str(error)) from None
     plan = plans.make(config)
     tally = Tally(plan) if plan.worker is None else None
     keeper = config.stash[_KEEPER] = Keeper(plan, tally)
@@ -63,7 +69,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Say what a person needs to repeat the run."""
     plan = config.stash[_KEEPER].plan
     lane = f" (lane {plan.lane})" if plan.tier else ""
-    return f"seatrial: tier {plan.tier_name}{lane}, seed {plan.seed}"
+    return f"seatrial: tier {plan.tier_name}{lane}, seed {plan.seed}, boot {mode_of_run()}"
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -72,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if tally is None or config.option.collectonly:
         return
     result = tally.result
-    terminalreporter.section(f"seatrial: {result.tier}")
+    terminalreporter.section(f"seatrial: {result.tier}, boot {mode_of_run()}")
     terminalreporter.write_line(summary.text(result))
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:

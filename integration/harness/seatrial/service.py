@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import SIGTERM, Signals
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
 
 from seatrial.errors import ServiceError
 from seatrial.processes.listener import Listener
 from seatrial.processes.logfile import DEFAULT_ALARMS
 from seatrial.processes.readiness import Notify, Readiness
+from seatrial.processes.warmboot import SUPPORTED, Mode, Preload
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
@@ -20,6 +21,14 @@ class Binary(Protocol):
 
     def command(self) -> Sequence[str]:
         """The program and its first arguments; builds and installs it first when that is needed."""
+
+
+@runtime_checkable
+class WarmBinary(Binary, Protocol):
+    """A Python program that can also be forked from a process that has imported its modules."""
+
+    def preloaded(self) -> Preload:
+        """What that process is made of; builds and installs the program first when that is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +45,9 @@ class Service:
 
     `log_format` is "json" (one object per line: ts, level, logger, event) or "plain". Lines that are no JSON object
     are unexpected when one of the patterns `log_alarms` is found in them.
+
+    `boot` says how its processes come to be: "cold" executes the program; "warm" has it forked from a process that has
+    imported its modules, on Linux, if the binary is one that can be (`PythonBinary`), which saves the time of the imports.
     """
 
     name: str
@@ -53,10 +65,13 @@ class Service:
     log_format: Literal["json", "plain"] = "json"
     log_alarms: Sequence[str] = DEFAULT_ALARMS
     working_directory: Path | None = None
+    boot: Mode = "cold"
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ServiceError(f"service {self.name!r}: a name is a letter, then letters, digits and _.-")
+        if self.boot == "warm":
+            self.boot_mode()
         names = [listener.name for listener in self.listeners]
         for name in sorted({name for name in names if names.count(name) > 1}):
             raise ServiceError(
@@ -77,6 +92,30 @@ class Service:
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+    def boot_mode(self, wanted: Mode | None = None) -> Mode:
+        """How a process boots that is `wanted` to boot so, by default as the service says; cold where there is no warm boot.
+
+        Raises `ServiceError` when the binary can only boot cold.
+        """
+        mode = wanted or self.boot
+        if mode not in ("cold", "warm"):
+            raise ServiceError(f"service {self.name}: boot is {mode!r}; it is cold or warm")
+        if mode == "warm":
+            self._warm_binary()
+        return mode if SUPPORTED else "cold"
+
+    def preloaded(self) -> Preload:
+        """What its warm boots are forked from; raises `ServiceError` when the binary can only boot cold."""
+        return self._warm_binary().preloaded()
+
+    def _warm_binary(self) -> WarmBinary:
+        if isinstance(self.binary, WarmBinary):
+            return self.binary
+        raise ServiceError(
+            f"service {self.name} cannot boot warm: {self.binary!r} is no Python program whose modules the harness knows;"
+            " make it a PythonBinary, or boot it cold"
+        )
 
     def listener(self, name: str) -> Listener:
         """The listener of that name; raises `ServiceError` when there is none."""

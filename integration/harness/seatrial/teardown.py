@@ -1,6 +1,8 @@
 """Teardown: everything is attempted, every error is collected, and all of them are raised once, last."""
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from seatrial.errors import SeatrialError
@@ -54,6 +56,17 @@ class Teardown:
             raise self.interrupt
         if check and (group := self.group(name)) is not None:
             raise group
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory, whatever permissions a program left in it; raises `OSError`."""
+
+    def make_writable(function: Callable[[str], object], path: str, _: object) -> None:
+        Path(path).parent.chmod(0o700)
+        Path(path).chmod(0o700)
+        function(path)
+
+    shutil.rmtree(directory, onerror=make_writable)
 
 
 def stop_order(texts: Mapping[str, str], addresses: Mapping[str, Sequence[str]]) -> list[list[str]]:

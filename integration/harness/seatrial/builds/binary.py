@@ -33,6 +33,7 @@ from seatrial.builds.buildcache import (
 )
 from seatrial.builds.progress import progress
 from seatrial.builds.sources import Files, read_tree, write_tree
+from seatrial.processes.warmboot import Preload
 from seatrial.service import Binary
 
 __all__ = ["Binary", "BinaryError", "Command", "PythonBinary"]
@@ -99,7 +100,8 @@ class PythonBinary:
     `libraries`  directories of further distributions that are built and installed beside it;
     `lock`       requirements with hashes for everything else (`uv pip compile --universal --generate-hashes`);
     `script`     the console script that starts the service;
-    `excluded`   file name patterns that are neither built nor part of the content: tests.
+    `excluded`   file name patterns that are neither built nor part of the content: tests;
+    `preload`    modules that a warm boot finds imported, besides those that the script itself imports: what it imports late.
     """
 
     name: str
@@ -108,10 +110,16 @@ class PythonBinary:
     script: str
     libraries: tuple[Path, ...] = ()
     excluded: tuple[str, ...] = ("*_test.py", "conftest.py")
+    preload: tuple[str, ...] = ()
 
     def command(self) -> Sequence[str]:
         """Absolute path of the installed console script; builds it when its content was never built. Raises `BinaryError`."""
         return (str(_resolve_once(self)),)
+
+    def preloaded(self) -> Preload:
+        """What its warm boots are forked from; builds it as `command` does. Raises `BinaryError`."""
+        script = _resolve_once(self)
+        return Preload(str(script.with_name("python")), str(script), self.preload)
 
     def resolve(self) -> Path:
         """As `command`, without the memory of earlier calls in this process."""

@@ -18,7 +18,7 @@ from seatrial.builds import buildcache
 from seatrial.builds.binary import BinaryError, Command, PythonBinary
 from seatrial.builds.buildcache import COMPLETE, KEPT, cache_directory
 from seatrial.builds.progress import progress
-from seatrial.conftest import Inner
+from seatrial.conftest import Children, Inner
 from seatrial.waiting import until
 
 PROJECT = """
@@ -105,6 +105,18 @@ def test_it_is_built_once_with_its_bytecode_and_without_its_tests(
     lines.clear()
     assert demo(root).resolve() == script
     assert lines == []
+
+
+@pytest.mark.parametrize("cache", ["cache", "odd cache, ünd so"])
+def test_it_boots_warm_as_it_boots_cold(
+    root: Path, children: Children, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    monkeypatch.setenv("SEATRIAL_CACHE", str(root / cache))  # in an odd place, a shell starts the interpreter
+    binary = demo(root, preload=("json",))
+    for mode in ("cold", "warm"):
+        process = children.spawn(binary, {"boot": mode}, arguments=["a b"])
+        process.expect_exit(code=0)
+        assert (process.wait_exit().code, process.log.text()) == (0, "demo a b")
 
 
 def test_libraries_are_built_beside_it(root: Path) -> None:

@@ -124,6 +124,24 @@ def touch(directory: Path) -> None:
         os.utime(directory / COMPLETE)
 
 
+@contextmanager
+def claimed(directory: Path) -> Iterator[bool]:
+    """Whether nobody uses a build; while this is entered, nobody begins to. Its lock file is removed then."""
+    path = directory.with_name(directory.name + ".lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        mine = _same_file(descriptor, path)
+        yield mine
+        if mine:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
 def prune(cache: Path, name: str) -> None:
     """Remove the builds of `name` that were used least recently, half-built ones first, never one that is in use."""
 
@@ -136,15 +154,6 @@ def prune(cache: Path, name: str) -> None:
     # The hash has a fixed length: builds of "chat" are not those of "chat-admin".
     builds = [path for path in cache.glob(f"{name}-{'[0-9a-f]' * 16}") if path.is_dir()]
     for directory in sorted(builds, key=last_use, reverse=True)[KEPT:]:
-        path = directory.with_name(directory.name + ".lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            if _same_file(descriptor, path):
+        with claimed(directory) as free:
+            if free:
                 shutil.rmtree(directory, ignore_errors=True)
-                path.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)

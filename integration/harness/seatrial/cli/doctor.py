@@ -42,9 +42,21 @@ def machine() -> Iterator[Finding]:
     )
     yield _tool("uv", "services written in Python cannot be built")
     yield _tool("valkey", "environment.valkey cannot be used")
+    yield _engine()
     prefix = dies_with_parent()
     lost = "children of a killed runner are ended by the warden alone, within a second; install util-linux for setpriv"
     yield Finding("setpriv", bool(prefix), prefix[0] if prefix else lost, fatal=False)
+
+
+def _engine() -> Finding:
+    from seatrial.containers.wire import EngineError, Wire, find
+
+    try:
+        place = find()
+        answer = Wire(place, timeout=5.0).ask("GET", "/version").json()
+    except EngineError as error:
+        return Finding("docker", good=False, detail=f"containers cannot be used: {error}", fatal=False)
+    return Finding("docker", good=True, detail=f"{answer['Version']} at {place.url}", fatal=False)
 
 
 def _tool(name: str, lost: str) -> Finding:

@@ -62,6 +62,19 @@ def up(
 
 
 @app.command()
+def sweep() -> None:
+    """Remove what runs of this machine that were killed have left in the container engine, and nothing else."""
+    from seatrial.containers.sweep import sweep_dead
+    from seatrial.containers.wire import Wire, find
+
+    removed = sweep_dead(Wire(find()))
+    for thing in removed:
+        console().print("removed", styled(str(thing), ""))
+    if not removed:
+        console().print("nothing was left by dead runs")
+
+
+@app.command()
 def why(
     tier: Annotated[str | None, typer.Argument(help="A tier; without it, the one that failed last.")] = None,
 ) -> None:

@@ -96,7 +96,7 @@ def show_addresses(environment: Environment, console: Console) -> None:
             table.add_row(*facts, "-", "-")
     for store in environment.stores:
         process_id = str(store.process.pid) if store.process is not None else "not ours"
-        table.add_row(store.name, process_id, "-", "redis", store.url)
+        table.add_row(store.name, process_id, "-", store.url.partition(":")[0], store.url)
     for stub in environment.stubs:
         table.add_row(stub.name, "stub", "-", "http", stub.url())
     console.print(table)

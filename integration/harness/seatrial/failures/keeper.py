@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
+from seatrial.containers.audit import last_look, sweep_run
 from seatrial.failures.evidence import Evidence, describe
 from seatrial.processes.supervisor import Supervisor
 from seatrial.results.tally import EXTRA, Tally
@@ -24,6 +25,7 @@ class Keeper:
         self.worker = Worker()
         self._tally = tally
         self._open: dict[str, Evidence] = {}
+        self._died = False
 
     def evidence(self, item: pytest.Item) -> Evidence:
         """The evidence of a test that runs."""
@@ -80,6 +82,11 @@ class Keeper:
             report.sections.append(("problems at teardown", story))
         evidence.finish()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, error: object | None) -> None:
+        """Remember that a worker died: others clean up after it, but they may have died as well."""
+        self._died = self._died or bool(error)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Finish what an interrupt left open, stop what the tests shared, and say what is wrong with that."""
@@ -87,6 +94,9 @@ class Keeper:
             evidence.finish(interrupted=True)
         self._open.clear()
         problems = [describe(problem) for problem in self.worker.close()]
+        problems += last_look()
+        if self._died:
+            sweep_run()
         supervisor = Supervisor.active()
         if supervisor is not None:
             supervisor.close()

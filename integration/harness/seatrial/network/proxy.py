@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from seatrial.errors import SeatrialError
@@ -43,13 +44,13 @@ class Stats:
 
 
 class Proxy:
-    """A TCP endpoint of its own in front of `target`.
+    """A TCP endpoint of its own in front of `target`, an address or the path of a Unix socket.
 
     `target` may be set at any time, for the connections that follow. When it cannot be reached the client's
     connection is reset: a proxy has accepted it by then.
     """
 
-    def __init__(self, target: Address, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, target: Address | Path, *, host: str = "127.0.0.1") -> None:
         self.target = target
         self._reservation = Reservation(host)
         self.address: Final = self._reservation.address
@@ -280,20 +281,26 @@ class Proxy:
     async def _connect(self, sockets: list[socket.socket]) -> socket.socket:
         loop = asyncio.get_running_loop()
         await self._links["to_target"].passage(loop.time())
-        target = self.target
-        connection = socket.socket(
-            socket.AF_INET6 if ":" in target.host else socket.AF_INET, socket.SOCK_STREAM
-        )
+        family, where = _place(self.target)
+        connection = socket.socket(family, socket.SOCK_STREAM)
         sockets.append(connection)
         for each in sockets:
             each.setblocking(False)
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if each.family != socket.AF_UNIX:
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            await loop.sock_connect(connection, (target.host, target.port))
+            await loop.sock_connect(connection, where)
         except OSError:
             self._unreachable += 1
             raise CutError(reset=True) from None
         return connection
+
+
+def _place(target: Address | Path) -> tuple[socket.AddressFamily, Any]:
+    """What a socket needs to reach a target."""
+    if isinstance(target, Path):
+        return socket.AF_UNIX, str(target)
+    return socket.AF_INET6 if ":" in target.host else socket.AF_INET, (target.host, target.port)
 
 
 def _reset_on_close(each: socket.socket) -> None:

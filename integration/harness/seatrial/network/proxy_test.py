@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -334,6 +335,25 @@ def test_an_unreachable_target_resets_the_client_and_a_new_target_serves_the_nex
     proxy.target = target.address
     connect().sendall(b"back")
     assert receive(target.accept(), 4) == b"back"
+
+
+def test_a_unix_socket_is_reached_over_tcp(tmp_path: Path) -> None:
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(str(tmp_path / "target.sock"))
+        listening.listen()
+        listening.settimeout(PATIENCE)
+        with (
+            Proxy(tmp_path / "target.sock") as proxy,
+            socket.create_connection((proxy.address.host, proxy.address.port), PATIENCE) as client,
+        ):
+            client.sendall(b"ping")
+            with contextlib.closing(listening.accept()[0]) as server:
+                assert server.recv(16) == b"ping"
+                server.sendall(b"pong")
+                assert client.recv(16) == b"pong"
+                with proxy.reset(), pytest.raises(ConnectionResetError):
+                    client.recv(1)
+                assert server.recv(1) == b""
 
 
 def test_close_ends_connections_mid_fault_and_leaves_neither_task_nor_descriptor(target: Target) -> None:

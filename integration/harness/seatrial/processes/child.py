@@ -18,7 +18,6 @@ from seatrial.processes.listener import Address
 from seatrial.processes.logfile import LogFile, Mark
 from seatrial.processes.notify import MalformedNotification, NotifySocket, parse
 from seatrial.processes.proctree import ProcessInfo
-from seatrial.processes.spawn import Launch, spawn
 from seatrial.service import Service
 from seatrial.waiting import polled
 
@@ -105,14 +104,9 @@ class Child:
         self._readiness: asyncio.Task[None] | None = None
         self._pidfd: int | None = None
 
-    def start(self, launch: Launch) -> None:
-        """Spawn `launch`; raises `SpawnError`, and then nothing remains of this child."""
-        try:
-            self.started = time.monotonic()
-            self.pid = spawn(launch)
-        except BaseException:
-            self._notify.close()
-            raise
+    def start(self, pid: int, started: float, how: str) -> None:
+        """Watch over `pid`, a child of this process that was born at `started`, on the monotonic clock."""
+        self.pid, self.started = pid, started
         self._loop.add_reader(self._notify.fileno(), self._datagrams_arrived)
         try:
             self._pidfd = os.pidfd_open(self.pid)
@@ -122,7 +116,7 @@ class Child:
             ).start()
         else:
             self._loop.add_reader(self._pidfd, self._exit_seen)
-        self._change("spawned", " ".join(launch.command))
+        self._change("spawned", how)
         self._readiness = self._loop.create_task(self._become_ready())
 
     def _change(self, kind: str, detail: str) -> None:

@@ -10,11 +10,12 @@ from typing import Literal
 
 from seatrial.clock import Deadline
 from seatrial.errors import NotReady, ProcessDied, SeatrialError, ServiceError, UnexpectedExit, WaitTimeout
+from seatrial.processes import warmboot
 from seatrial.processes.child import Child, ExitStatus
 from seatrial.processes.listener import Address, Reservation, expand
 from seatrial.processes.logfile import Allowed, LogFile
 from seatrial.processes.notify import NotifySocket
-from seatrial.processes.spawn import Launch, base_environment
+from seatrial.processes.spawn import Launch, base_environment, spawn
 from seatrial.processes.supervisor import MARKER, Supervisor
 from seatrial.processes.verdict import Expectation, phase, story, unexpected_log, verdict
 from seatrial.service import Service
@@ -36,8 +37,9 @@ class SpawnContext:
     """Where and how one process of a service runs.
 
     `directory` is made when it is missing, and is the working directory unless the service has one of its own. The log
-    at `log_path` is appended to. `environment` and `arguments` come after those of the service. A process with scope
-    "run" may outlive a test. `on_event` is called in the supervisor's thread and must not block.
+    at `log_path` is appended to. `environment` and `arguments` come after those of the service, and `boot` instead of the
+    service's own. A process with scope "run" may outlive a test. `on_event` is called in the supervisor's thread and must
+    not block.
     """
 
     directory: Path
@@ -45,6 +47,7 @@ class SpawnContext:
     name: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()
+    boot: warmboot.Mode | None = None
     scope: Literal["test", "run"] = "test"
     on_event: Callable[[Event], None] | None = None
 
@@ -63,6 +66,9 @@ class Process:
         self._past: list[SeatrialError] = []
         self._reservations: dict[str, Reservation] = {}
         self._child: Child | None = None
+        self._zygote: warmboot.Zygote | None = None
+        self.boot = service.boot_mode(context.boot)
+        """How it was booted: cold, or warm."""
 
     @classmethod
     def spawn(cls, service: Service, context: SpawnContext) -> "Process":
@@ -83,7 +89,8 @@ class Process:
 
     def _start(self) -> None:
         service, context = self.service, self._context
-        command = list(service.binary.command())
+        preload = service.preloaded() if self.boot == "warm" else None
+        command = list(service.binary.command()) if preload is None else [preload.script]
         addresses = {name: reservation.address for name, reservation in self._reservations.items()}
         environment = base_environment(service.inherit)
         for listener in service.listeners:
@@ -122,7 +129,7 @@ class Process:
                 output=output,
                 sockets={name: listening.fileno() for name, listening in sockets.items()},
             )
-            self._supervisor.run(self._launch(launch, notify, addresses))
+            self._supervisor.run(self._launch(launch, preload, notify, addresses))
         except BaseException:
             notify.close()
             raise
@@ -132,16 +139,26 @@ class Process:
             for listening in sockets.values():
                 listening.close()
 
-    async def _launch(self, launch: Launch, notify: NotifySocket, addresses: Mapping[str, Address]) -> None:
+    async def _launch(
+        self,
+        launch: Launch,
+        preload: warmboot.Preload | None,
+        notify: NotifySocket,
+        addresses: Mapping[str, Address],
+    ) -> None:
         self._supervisor.watch_over()
         child = Child(self.service, self.log, addresses, notify, self._child_changed)
-        former, self._child = self._child, child
-        try:
-            child.start(launch)
-        except BaseException:
-            # A child without a pid must never be signalled: to kill(2), 0 means the runner's own group.
-            self._child = former
-            raise
+        if preload is None:
+            started = time.monotonic()
+            pid = spawn(launch)
+        else:
+            zygotes, patience = self._supervisor.zygotes, self.service.boot_timeout
+            self._zygote = await zygotes.get(self.service.name, preload, launch, patience)
+            started = time.monotonic()
+            pid = await self._zygote.fork(launch)
+        # Not before: a child without a pid must never be signalled: to kill(2), 0 means the runner's own group.
+        self._child = child
+        child.start(pid, started, f"{' '.join(launch.command)} ({self.boot})")
         self._supervisor.own(self)
         self._supervisor.session_started(child.pid, self._context.scope)
 
@@ -160,6 +177,8 @@ class Process:
             WATCH.report(self, story(self.name, child))
         else:
             WATCH.changed()
+        if kind in ("ready", "exited") and self._zygote is not None and self._zygote.alive:
+            self._zygote.replenish()
 
     def _declared(self, child: Child) -> bool:
         return self._expected is not None and child.exit is not None and self._expected.met_by(child.exit)

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import contextlib
 import ctypes
+import json
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
@@ -20,6 +21,7 @@ from seatrial.errors import SeatrialError
 from seatrial.processes.notify import LONGEST_PATH
 from seatrial.processes.spawn import base_environment, stray_descriptors
 from seatrial.processes.warden import sweep
+from seatrial.processes.warmboot import Zygotes
 
 MARKER: Final = "SEATRIAL_RUN"
 _WARDEN: Final = Path(__file__).with_name("warden.py")
@@ -68,7 +70,7 @@ class Warden:
             return False
 
     def tell(self, line: str) -> None:
-        """Say that a session was started ("+PID") or is gone ("-PID")."""
+        """Say that a session was started ("+PID") or is gone ("-PID"), or leave a command ("@" and its words in JSON)."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._pipe, f"{line}\n".encode())
 
@@ -99,9 +101,11 @@ class Supervisor:
         self.run_id = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.loop = asyncio.new_event_loop()
         self.directory = self._make_directory()
+        self.zygotes = Zygotes(self)
         self._owned: set[Owned] = set()
         self._sessions: dict[int, Literal["test", "run"]] = {}
         self._warden: Warden | None = None
+        self._will: list[str] = []
         self._counter = 0
         self._names = threading.Lock()
         self._adopt_orphans()
@@ -182,6 +186,21 @@ class Supervisor:
             self._warden = Warden(f"{MARKER}={self.run_id}", self.directory)
             for session in self._sessions:
                 self._warden.tell(f"+{session}")
+            for command in self._will:
+                self._warden.tell(command)
+
+    def last_will(self, command: Sequence[str]) -> None:
+        """Have the warden start `command` if this process is killed, once its children are gone.
+
+        It runs with the few variables that children see, nobody waits for it, and it must end by itself.
+        """
+        self.run(self._leave(f"@{json.dumps(list(command))}"))
+
+    async def _leave(self, line: str) -> None:
+        self.watch_over()
+        if line not in self._will and self._warden is not None:
+            self._will.append(line)
+            self._warden.tell(line)
 
     def session_started(self, session: int, scope: Literal["test", "run"]) -> None:
         """A child was spawned that leads `session`; with scope "run" it may outlive a test."""
@@ -193,6 +212,11 @@ class Supervisor:
         """Nothing of `session` is left."""
         if self._sessions.pop(session, None) is not None and self._warden is not None:
             self._warden.tell(f"-{session}")
+
+    def settle(self) -> None:
+        """Wait until no process is being made for a later boot: as long as one is, it cannot be told from a leak."""
+        if self.zygotes.busy:
+            self.run(self.zygotes.settled())
 
     def own_processes(self) -> set[int]:
         """Pids that may outlive a test: the warden, and the children with scope "run"."""

@@ -1,9 +1,10 @@
 """The warden: a tiny process that outlives a killed test runner for as long as it takes to clean up after it.
 
 Run as a stand-alone file, without site-packages: `python -I -S warden.py NAME=value DIRECTORY`. It reads the runner's pipe
-from stdin: "+PID" when a session was started, "-PID" when nothing of it is left. The pipe's end means that the runner is
-gone (one that ends in peace ends its warden first). Then it kills every process that carries `NAME=value` in its
-environment or belongs to one of the sessions, until none is left, and removes the directory.
+from stdin: "+PID" when a session was started, "-PID" when nothing of it is left, and "@" with a command (JSON) that must be
+run when all this is done. The pipe's end means that the runner is gone (one that ends in peace ends its warden first). Then
+it kills every process that carries `NAME=value` in its environment or belongs to one of the sessions, until none is left,
+starts the commands (what is no process, like a container, is for them to clean up), and removes the directory.
 
 Two ways to know them, because each has a gap: programs overwrite their environment (to set their title) or clear it, and
 daemons leave their session.
@@ -24,9 +25,14 @@ def sessions(text: bytes) -> set[int]:
     for line in text.split(b"\n")[:-1]:
         if line.startswith(b"+"):
             started.add(int(line[1:]))
-        else:
+        elif line.startswith(b"-"):
             started.discard(int(line[1:]))
     return started
+
+
+def last_will(text: bytes) -> "list[bytes]":
+    """The commands that were left, each once, in the order in which they came; a cut last line is left out."""
+    return list(dict.fromkeys(line[1:] for line in text.split(b"\n")[:-1] if line.startswith(b"@")))
 
 
 def _session_of(pid: int) -> int:
@@ -89,6 +95,15 @@ def _remove(directory: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def _execute(will: "list[bytes]") -> None:
+    import json
+
+    for command in will:
+        words = json.loads(command)
+        # Sessions of their own: nobody waits for them, and nothing that ends this process ends them.
+        os.posix_spawn(words[0], words, os.environ, setsid=True)
+
+
 def main() -> None:
     """Wait for the runner's end, then clean up after it."""
     os.chdir("/")
@@ -102,6 +117,7 @@ def main() -> None:
         if sweep(marker, started):
             quiet_since = time.monotonic()
         time.sleep(0.005)  # noqa: TID251  (stand-alone: it has nothing to import)
+    _execute(last_will(text))
     _remove(directory)
 
 

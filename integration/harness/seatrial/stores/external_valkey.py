@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Mapping
 from typing import Final, Self
 
 from seatrial.errors import SeatrialError
@@ -94,14 +95,28 @@ class ExternalValkey(Store):
         except StoreError as error:
             raise StoreNotEmpty(f"{self.name} cannot be reset: {error}") from None
 
+    def left_connected(self) -> tuple[str, ...]:
+        """A description of each client that has selected our database and did not come from `client`; raises `StoreError`."""
+        return tuple(
+            _described(client)
+            for client in self._others(self._claimed())
+            if client.get("name") != CLIENT_NAME
+        )
+
+    def _others(self, talk: Conversation) -> list[Mapping[str, str]]:
+        me, connected = talk.transaction(("CLIENT", "ID"), ("CLIENT", "LIST"))
+        return [
+            client
+            for client in clients(connected)
+            if client.get("db") == str(self.database) and client["id"] != str(me)
+        ]
+
     def _reset(self, talk: Conversation) -> tuple[str, ...]:
-        me = str(talk.one("CLIENT", "ID"))
         cut_off = []
-        for client in clients(talk.one("CLIENT", "LIST")):
-            if client.get("db") == str(self.database) and client["id"] != me:
-                talk.one("CLIENT", "KILL", "ID", client["id"])
-                if client.get("name") != CLIENT_NAME:
-                    cut_off.append(f"{client.get('addr')} (last command {client.get('cmd')})")
+        for client in self._others(talk):
+            talk.one("CLIENT", "KILL", "ID", client["id"])
+            if client.get("name") != CLIENT_NAME:
+                cut_off.append(_described(client))
         _, keys = talk.transaction(("FLUSHDB", "SYNC"), ("DBSIZE",))
         if keys:
             raise StoreError(f"{keys} keys are left after FLUSHDB")
@@ -124,3 +139,7 @@ class ExternalValkey(Store):
         if self._claim is None:
             raise StoreError(f"{self.name} is not claimed; call start() first")
         return self._claim
+
+
+def _described(client: Mapping[str, str]) -> str:
+    return f"{client.get('addr')} (last command {client.get('cmd')})"

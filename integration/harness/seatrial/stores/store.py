@@ -23,6 +23,10 @@ class StoreNotEmpty(StoreError):
     """It cannot be proven that a store is empty: it must not be used."""
 
 
+class LeftBehind(StoreError):
+    """A test left something in a store, which the store itself can be cleaned of."""
+
+
 class Store(ABC):
     """A database for tests: an address, clients, and a reset that proves that nothing is left."""
 
@@ -48,6 +52,10 @@ class Store(ABC):
         Answers a description of each client that somebody had left connected and that was cut off. Raises `StoreNotEmpty`
         when the proof fails: whatever the cause, such a store is not to be used again.
         """
+
+    @abstractmethod
+    def left_connected(self) -> tuple[str, ...]:
+        """A description of each client that is connected and did not come from `client`; raises `StoreError`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -305,9 +305,19 @@ class Valkey(Store):
         if doubts := self._doubts(state):
             raise StoreNotEmpty(f"{self.name} is not as it was at its start: {'; '.join(doubts)}")
         return tuple(
-            f"{client.get('addr')} (name {client.get('name') or 'none'}, last command {client.get('cmd')})"
+            _described(client)
             for client in clients(connected)
             if client["id"] != state.clients[0]["id"] and client.get("name") != CLIENT_NAME
+        )
+
+    def left_connected(self) -> tuple[str, ...]:
+        """A description of each client that is connected and did not come from `client`; raises `StoreError`."""
+        with conversation(self.address) as talk:
+            me, connected = talk.transaction(("CLIENT", "ID"), ("CLIENT", "LIST"))
+        return tuple(
+            _described(client)
+            for client in clients(connected)
+            if client["id"] != str(me) and client.get("name") != CLIENT_NAME
         )
 
     def _repairs(self, state: _State) -> list[tuple[str, ...]]:
@@ -361,6 +371,10 @@ class Valkey(Store):
         if self._process is None:
             raise StoreError(f"{self.name} has not been started; call start() first")
         return self._process
+
+
+def _described(client: Mapping[str, str]) -> str:
+    return f"{client.get('addr')} (name {client.get('name') or 'none'}, last command {client.get('cmd')})"
 
 
 def worker_valkey(directory: Path) -> Store:
