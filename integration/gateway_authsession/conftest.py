@@ -19,9 +19,6 @@ HERE = Path(__file__).parent
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a run of this suite answer for the contracts of its boundary."""
-    config.addinivalue_line(
-        "markers", "smoke: also runs against the real Redis at INTEGRATION_REAL_REDIS_ADDR"
-    )
     promised = coverage.cells_of(public.contract(), internal.contract(), admin.contract())
     coverage.hold(
         config,

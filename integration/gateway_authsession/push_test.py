@@ -140,7 +140,8 @@ def test_a_session_revoked_while_its_stream_is_open_loses_it_within_a_second(pla
         others.expect_event(STARTED)
 
 
-def test_a_shutdown_ends_streams_with_its_own_code_and_leaves_no_group(platform: Platform) -> None:
+def test_a_shutdown_ends_streams_with_its_own_code_and_leaves_no_group(boot: Callable[..., Platform]) -> None:
+    platform = boot(mode="cold")
     devices = [platform.sign_in(ADA), platform.sign_in(BOB)]
     assert len(groups(platform)) == 1
     with devices[0].subscribe() as first, devices[1].subscribe() as second:

@@ -64,7 +64,8 @@ def test_a_request_id_belongs_to_one_session_and_to_both_methods(platform: Platf
         bob.expect_rejected("replayed_request", bob.envelope(request_id="two"))
 
 
-def test_a_replay_is_refused_after_the_gateway_was_restarted(platform: Platform) -> None:
+def test_a_replay_is_refused_after_the_gateway_was_restarted(boot: Callable[..., Platform]) -> None:
+    platform = boot(mode="cold")
     device = platform.sign_in()
     envelope = device.envelope()
     device.send(envelope)

@@ -1,19 +1,31 @@
-"""The runtime contract of both binaries, from outside: configuration, listeners, health, signals."""
+"""The runtime contract of both binaries, from outside: configuration, listeners, health, signals; always booted cold."""
 
+import functools
+import re
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Literal
 
 import pytest
 
 from contracts.admin import Admin
 from contracts.gateway.edge import TransportError
 from contracts.gateway.signing import DeviceKey
+from gateway_authsession import topology
 from gateway_authsession.topology import AUTHSESSION, GATEWAY, Platform
 from seatrial import Environment, Listener, Service, until
 
+MODES: Final[tuple[Literal["cold", "warm"], ...]] = ("cold", "warm")
 SERVICES = pytest.mark.parametrize("service", [GATEWAY, AUTHSESSION], ids=lambda service: service.name)
+
+
+@pytest.fixture
+def boot(environment: Environment) -> Callable[..., Platform]:
+    """Boots the boundary from the installed scripts: whatever an import has changed by then shows here."""
+    return functools.partial(topology.boot, environment, mode="cold")
 
 
 def output(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +66,9 @@ def test_every_wrong_variable_is_named_at_once(environment: Environment, service
         "ADMIN_ADDR": "nonsense",
     }
     variables = {f"{prefix}_{name}": value for name, value in wrong.items()}
-    process = environment.spawn(service.replace(environment={}, listeners=()), environment=variables)
+    process = environment.spawn(
+        service.replace(environment={}, listeners=()), environment=variables, boot="cold"
+    )
     process.expect_exit(code=78)
     process.allow_log(".")
     assert process.wait_exit().code == 78
@@ -68,7 +82,9 @@ def test_every_wrong_variable_is_named_at_once(environment: Environment, service
 def test_a_socket_that_grpc_cannot_take_is_a_configuration_error(environment: Environment) -> None:
     listeners = (Listener(name="grpc", kind="passed"), Listener(name="admin", kind="passed"))
     process = environment.spawn(
-        GATEWAY.replace(listeners=listeners), environment={"GATEWAY_REDIS_URL": environment.valkey.url}
+        GATEWAY.replace(listeners=listeners),
+        environment={"GATEWAY_REDIS_URL": environment.valkey.url},
+        boot="cold",
     )
     process.expect_exit(code=78)
     process.allow_log(".")
@@ -90,10 +106,52 @@ def test_without_passed_sockets_it_binds_and_reports(environment: Environment, s
     process = environment.start(
         service.replace(listeners=listeners),
         environment={f"{prefix}_REDIS_URL": environment.valkey.url, **adapters},
+        boot="cold",
     )
     assert len({process.address(name).port for name in names}) == len(names)
     Admin(process.url("admin")).health().expect(200)
     assert process.stop().code == 0
+
+
+@SERVICES
+@pytest.mark.parametrize("end", ["drained", "misconfigured", "address in use"])
+def test_both_ways_to_boot_log_and_end_the_same(environment: Environment, service: Service, end: str) -> None:
+    prefix = service.name.upper()
+    outbox = str(environment.directory / "mails")
+    stubs = (
+        {"USER_ADAPTER": "stub", "MAIL_ADAPTER": "stub", "MAIL_STUB_FILE": outbox}
+        if service is AUTHSESSION
+        else {}
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        # The gateway's is gRPC's: its core has a log of its own, about whose level it asks the environment once.
+        used = (
+            {f"{'GRPC' if service is GATEWAY else 'HTTP'}_ADDR": f"127.0.0.1:{port}"}
+            if end == "address in use"
+            else {}
+        )
+        redis = {} if end == "misconfigured" else {"REDIS_URL": environment.valkey.url}
+        free = {"ADMIN_ADDR": "127.0.0.1:0", "HTTP_ADDR": "127.0.0.1:0", "GRPC_ADDR": "127.0.0.1:0"}
+        variables = {prefix + "_" + name: value for name, value in {**stubs, **free, **used, **redis}.items()}
+        told = []
+        for mode in MODES:
+            process = environment.spawn(
+                service.replace(environment=service.environment, listeners=()),
+                environment=variables,
+                boot=mode,
+            )
+            process.expect_exit()
+            process.allow_log(".")
+            if end == "drained":
+                process.wait_ready()
+                process.terminate()
+            status = process.wait_exit()
+            told.append(
+                (status.returncode, re.sub(r'"(ts|pid|listen_\w+)":("[^"]*"|\d+)', "", process.log.text()))
+            )
+    assert told[0] == told[1]
+    assert told[0][0] == {"drained": 0, "misconfigured": 78, "address in use": 71}[end]
 
 
 def test_health_readiness_and_metrics_of_all_listeners(platform: Platform) -> None:

@@ -114,7 +114,8 @@ def test_a_block_names_exactly_one_subject(signin: Platform) -> None:
         answer.expect_error(400, "invalid_request")
 
 
-def test_sessions_outlive_a_restart_of_authsession(platform: Platform) -> None:
+def test_sessions_outlive_a_restart_of_authsession(boot: Callable[..., Platform]) -> None:
+    platform = boot(mode="cold")
     device = platform.sign_in(ADA)
     platform.sessions_process.restart()
     device.execute()

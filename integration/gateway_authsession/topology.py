@@ -197,11 +197,13 @@ def boot(
     proxied: Collection[Link] = (),
     gateway_settings: Mapping[str, str] | None = None,
     authsession_settings: Mapping[str, str] | None = None,
+    mode: Literal["cold"] | None = None,
 ) -> Platform:
     """Boots the boundary, its services at the same time, and waits until they are ready.
 
     `store` is another Redis than the environment's own. Each link in `proxied` goes through a proxy of that name in
-    `Platform.proxies`. Settings are the services' variables without their prefix.
+    `Platform.proxies`. Settings are the services' variables without their prefix. With the mode "cold" the installed scripts
+    are executed, as a test of boot, signals or restart needs it; else the run decides.
     """
     store = store or environment.valkey
     platform = Platform(
@@ -223,13 +225,13 @@ def boot(
         adapters = {"USER_URL": platform.users.url(), "MAIL_URL": platform.mail.url()}
         redis = {"REDIS_URL": f"redis://{link('authsession to redis', store.address)}/{store.database}"}
         variables = _environment("AUTHSESSION_", redis | adapters, authsession_settings or {})
-        platform.authsession_process = environment.spawn(AUTHSESSION, environment=variables)
+        platform.authsession_process = environment.spawn(AUTHSESSION, environment=variables, boot=mode)
         upstream = link("gateway to authsession", platform.authsession_process.address("http"))
         given["AUTHSESSION_URL"] = f"http://{upstream}"
     if gateways:
         given["REDIS_URL"] = f"redis://{link('gateway to redis', store.address)}/{store.database}"
     variables = _environment("GATEWAY_", given, gateway_settings or {})
-    processes = [environment.spawn(GATEWAY, environment=variables) for _ in range(gateways)]
+    processes = [environment.spawn(GATEWAY, environment=variables, boot=mode) for _ in range(gateways)]
     if platform.authsession_process is not None:
         platform.authsession_process.wait_ready()
     for process in processes:

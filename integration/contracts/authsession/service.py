@@ -13,5 +13,6 @@ AUTHSESSION: Final = Service(
     listeners=(Listener(name="http", kind="passed"), Listener(name="admin", kind="passed")),
     environment={"AUTHSESSION_CODE_PEPPER": base64.b64encode(bytes(range(32, 64))).decode()},
     stack_dump_signal=signal.SIGUSR1,
+    boot="warm",
 )
 """An authsession with a pepper of its own; it still wants `AUTHSESSION_REDIS_URL` and its two adapters."""

@@ -17,5 +17,6 @@ GATEWAY: Final = Service(
     ),
     environment={"GATEWAY_SIGNING_KEY": base64.b64encode(bytes(range(32))).decode()},
     stack_dump_signal=signal.SIGUSR1,
+    boot="warm",
 )
 """A gateway with a signing key of its own; it still wants `GATEWAY_REDIS_URL`."""

@@ -36,7 +36,7 @@ TABLE: Final[Mapping[str, Outcomes]] = {
         lambda fields: "to a session" if "device_session_id" in fields else "to a user",
     ),
     schema.START_JOBS: Outcomes(("job",), lambda _: "job"),
-    schema.STOP_JOBS: _by("reason", "cancelled", "finished"),
+    schema.STOP_JOBS: _by("reason", "cancelled", "finished", "start_timeout"),
     schema.JOB_RESULTS: Outcomes(
         ("start success", "start failure", "start replay", "stop success", "stop replay"), _result
     ),

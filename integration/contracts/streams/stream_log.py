@@ -1,5 +1,6 @@
 """Any published stream of one Redis: read and written with every entry held to its schemas."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -32,6 +33,11 @@ class StreamLog:
 
     def __init__(self, client: Any) -> None:
         self.redis = client
+
+    @staticmethod
+    def now_ms() -> str:
+        """The time now, as the streams' fields have it."""
+        return str(time.time_ns() // 1_000_000)
 
     def entries(self, stream: str) -> list[Entry]:
         """Every entry so far, oldest first; raises ContractError for one that breaks a published schema."""

@@ -29,6 +29,32 @@ class UserService(ProviderStub):
         status = "blocked" if address in self._blocked else "active"
         return Response.json({"user_id": self.id_of(address), "status": status})
 
+    @route("GET", "/api/v1/internal/users/{user_id}")
+    def user(self, request: Request) -> Response:
+        """One user."""
+        self.check(request, "getUser")
+        user_id = request.parameters["user_id"]
+        address = next((address for address, known in self._ids.items() if known == user_id), None)
+        if address is None:
+            return Response.json({"error": {"code": "user_not_found"}}, status=404)
+        language, time_zone = self._languages.get(address, ("en", "Europe/London"))
+        return Response.json(
+            {
+                "user_id": user_id,
+                "email": address,
+                "preferred_language": language,
+                "time_zone": time_zone,
+                "status": "blocked" if address in self._blocked else "active",
+            }
+        )
+
+    def speaks(self, address: str, language: str) -> str:
+        """From now on the owner of `address` prefers `language`, a BCP 47 tag; returns the user's id."""
+        user_id = self.id_of(address)
+        with self.lock:
+            self._languages[address] = (language, "Europe/London")
+        return user_id
+
     def id_of(self, address: str) -> str:
         """The id of the user who owns a normalised address, who is made if need be."""
         with self.lock:

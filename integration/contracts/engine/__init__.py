@@ -1,0 +1,1 @@
+"""engine: the operations of one running game."""

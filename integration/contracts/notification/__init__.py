@@ -1,0 +1,1 @@
+"""notification: its operations, its intents, and how it is run."""

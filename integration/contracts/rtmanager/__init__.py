@@ -1,0 +1,1 @@
+"""rtmanager: its operations, and how it is run."""

@@ -1,0 +1,1 @@
+"""The boundary of gateway and lobby."""
