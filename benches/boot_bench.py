@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +18,10 @@ from mirakuru import OutputExecutor, TCPExecutor
 from xprocess import ProcessStarter
 from xprocess.xprocess import XProcess
 
+from interleaved import Mode
 from seatrial import Environment, Listener, Service
-from seatrial.builds.binary import Command
 from seatrial.processes.listener import Reservation
+from seatrial.processes.warmboot import Preload
 from series import Target
 
 SERVER = Path(__file__).parent / "servers" / "stamped_server.py"
@@ -43,16 +44,29 @@ def _command(address: str) -> list[str]:
     return [sys.executable, "-I", "-S", str(SERVER), address]
 
 
+class Stamped:
+    """The server as a program that can boot warm."""
+
+    def command(self) -> Sequence[str]:
+        """How it is executed."""
+        return _command("")[:-1]
+
+    def preloaded(self) -> Preload:
+        """It imports the standard library only."""
+        return Preload(sys.executable, str(SERVER))
+
+
 @contextmanager
-def _seatrial(environment: Environment) -> Iterator[str]:
+def _seatrial(environment: Environment, mode: Mode) -> Iterator[str]:
     service = Service(
         name="server",
-        binary=Command(*_command("{server.address}")[:-1]),
+        binary=Stamped(),
         arguments=("{server.address}",),
         listeners=(Listener(name="server", kind="reserved"),),
         log_format="plain",
     )
-    process = environment.start(service)
+    process = environment.start(service, boot=mode)
+    assert process.boot == mode
     try:
         yield str(process.address("server"))
     finally:
@@ -111,9 +125,12 @@ def test_readiness_beyond_the_childs_own_boot(
     """From the instant at which the server could serve to the instant at which the test goes on; and from the call."""
     beyond: dict[str, list[float]] = defaultdict(list)
     whole: dict[str, list[float]] = defaultdict(list)
+    with _seatrial(environment, "warm"):
+        pass  # the first one starts what the others are forked from
     for index in rounds(ROUNDS):
         subjects: list[tuple[str, Callable[[int], Any]]] = [
-            ("seatrial", lambda _port: _seatrial(environment)),
+            ("seatrial", lambda _port: _seatrial(environment, "cold")),
+            ("seatrial, warm", lambda _port: _seatrial(environment, "warm")),
             ("bare fork and exec", _bare),
             ("mirakuru, TCP", lambda port: _mirakuru(port, "tcp")),
             ("mirakuru, output", lambda port: _mirakuru(port, "output")),
@@ -135,7 +152,7 @@ def test_readiness_beyond_the_childs_own_boot(
             beyond[name].append((seen_at - could_serve_at) / 1e6)
             whole[name].append((seen_at - called_at) / 1e6)
     for name, samples in beyond.items():
-        target = Target(p50=3, p99=10) if name == "seatrial" else None
+        target = Target(p50=3, p99=10) if name.startswith("seatrial") else None
         record("readiness beyond the child's own boot", name, samples, target)
     for name, samples in whole.items():
         record("call to ready, same server", name, samples)

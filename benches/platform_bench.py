@@ -1,5 +1,7 @@
 """How long until the game platform's edge can be used?"""
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from contracts.authsession.service import AUTHSESSION
 from contracts.gateway.service import GATEWAY
+from interleaved import MODES, Mode, interleaved
 from seatrial import Environment, Service
 from series import Target
 
@@ -24,24 +27,42 @@ def _on(redis: str, outbox: Path) -> tuple[Service, Service]:
 
 @pytest.mark.parametrize("name", ["gateway", "authsession"])
 def test_spawn_to_ready(name: str, environment: Environment, record: Any, rounds: Any) -> None:
-    """One service, its installed console script, from the spawn to its READY."""
+    """One service from its spawn to its READY, and from SIGTERM until nothing of it is left, booted either way."""
     gateway, authsession = _on(environment.valkey.url, environment.directory / "mails")
     service = {"gateway": gateway, "authsession": authsession}[name]
-    samples: list[float] = []
-    for _ in rounds(ROUNDS):
-        process = environment.start(service)
-        samples.append(process.boot_time * 1000)
+    stops: dict[str, list[float]] = {mode: [] for mode in MODES}
+
+    def life(mode: Mode) -> float:
+        process = environment.start(service, boot=mode)
+        assert process.boot == mode
+        asked_at = time.monotonic_ns()
         process.stop()
-    record("spawn to READY", name, samples, Target(p50=350) if name == "gateway" else None)
+        stops[mode].append((time.monotonic_ns() - asked_at) / 1e6)
+        return process.boot_time * 1000
+
+    life("warm")  # the one that starts the zygote
+    stops["warm"].clear()
+    boots = interleaved(rounds(ROUNDS), {mode: partial(life, mode) for mode in MODES})
+    targets = {("gateway", "cold"): Target(p50=350), ("gateway", "warm"): Target(p50=30)}
+    for mode in MODES:
+        record("spawn to READY", f"{name}, {mode}", boots[mode], targets.get((name, mode)))
+        record("SIGTERM to gone", f"{name}, {mode}", stops[mode])
 
 
 def test_the_platform_on_an_empty_store(record: Any, rounds: Any, tmp_path: Path, clock: Any) -> None:
     """Valkey, gateway and authsession, all new, until all are ready; the services boot side by side."""
-    samples: list[float] = []
-    for _ in rounds(ROUNDS):
+
+    def platform(mode: Mode) -> float:
         with Environment.open(name="platform", artifacts=tmp_path / "artifacts") as environment:
             started = clock()
             store = environment.own_valkey()
-            environment.start_all(*_on(store.url, environment.directory / "mails"))
-            samples.append(clock() - started)
-    record("gateway, authsession and Valkey up", "seatrial", samples, Target(p50=600))
+            services = _on(store.url, environment.directory / "mails")
+            processes = environment.start_all(*[service.replace(boot=mode) for service in services])
+            took: float = clock() - started
+            assert {process.boot for process in processes} == {mode}
+            return took
+
+    platform("warm")
+    samples = interleaved(rounds(ROUNDS), {mode: partial(platform, mode) for mode in MODES})
+    for mode, target in (("cold", Target(p50=600)), ("warm", Target(p50=80))):
+        record("gateway, authsession and Valkey up", mode, samples[mode], target)
