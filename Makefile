@@ -9,11 +9,11 @@ SUITE ?= gateway_authsession
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help integration test $(TIERS) lock generate format doctor up tiers why clean
+.PHONY: help integration test docker-base docker-images up-docker down-docker sweep $(TIERS) lock generate format doctor up tiers why clean
 
 help:
 	@echo 'integration        the main job: build the services and prove their contracts (= integration_quick)'
-	@echo 'test               lint, unit and integration_quick: what every push runs'
+	@echo 'test               lint, unit, integration_quick and docker_quick: what every push runs'
 	@awk -F'"' '/^\[tier\./ { gsub(/\[tier\.|\]/, ""); name = $$0 } \
 	    /^\[/ && !/^\[tier\./ && !/^\[\[/ { name = "" } \
 	    /^purpose/ && name { printf "%-18s %s\n", name, $$2; name = "" }' tiers.toml
@@ -21,6 +21,11 @@ help:
 	@echo 'tiers              every tier with its last result'
 	@echo 'why                the story of the last failure'
 	@echo 'up                 boot the services for a person; Ctrl-C stops them'
+	@echo 'docker-base        the base of the images, made here where no registry answers'
+	@echo 'docker-images      build every container image'
+	@echo 'up-docker          the whole platform in containers, for a person; Ctrl-C removes it'
+	@echo 'down-docker        remove what up-docker made'
+	@echo 'sweep              remove what killed runs have left in the container engine'
 	@echo 'format             format the code and apply safe lint fixes'
 	@echo 'generate           protobuf stubs and OpenAPI files from their sources'
 	@echo 'lock               compile requirements/*.in to locks with hashes'
@@ -29,7 +34,7 @@ help:
 integration: integration_quick
 
 test: $(TOOLS)/ready
-	@$(NOX) -s lint unit integration_quick
+	@$(NOX) -s lint unit integration_quick docker_quick
 
 $(TIERS) format generate lock: $(TOOLS)/ready
 	@$(NOX) -s $@ -- $(ARGS)
@@ -42,6 +47,18 @@ up: $(TOOLS)/ready
 
 $(TOOLS)/ready: requirements/tools.txt integration/house/bootstrap.sh
 	@sh integration/house/bootstrap.sh $(TOOLS)
+
+docker-base:
+	@docker/engine up && docker/base
+
+docker-images: $(TOOLS)/ready
+	@$(NOX) -s docker -- images $(ARGS)
+
+up-docker down-docker: $(TOOLS)/ready
+	@$(NOX) -s docker -- $(@:-docker=) $(ARGS)
+
+sweep: $(TOOLS)/ready
+	@$(NOX) -s seatrial -- sweep
 
 clean:
 	rm -rf .seatrial .nox reports artifacts

@@ -20,7 +20,18 @@ import nox
 ROOT: Final = Path(__file__).parent
 sys.path[:0] = [str(ROOT / "integration"), str(ROOT / "integration" / "harness")]
 
-from house import checks, environments, generated, interpreters, linting, locks, results, rooms, selection  # noqa: E402
+from house import (  # noqa: E402
+    checks,
+    containers,
+    environments,
+    generated,
+    interpreters,
+    linting,
+    locks,
+    results,
+    rooms,
+    selection,
+)
 from seatrial import tier as tiers  # noqa: E402
 
 try:
@@ -40,6 +51,9 @@ STOP_TIMEOUT_S: Final = 30.0
 
 BESIDE_ITSELF: Final = 5
 """How many times the suites run beside themselves every night."""
+
+COLD: Final = {"SEATRIAL_BOOT": "cold"}
+"""Every process executes its program: what the night runs, where by day most are forked from a warm interpreter."""
 
 # Variables that change how Python or pytest work must not make two machines differ.
 VARIABLES: Final = {
@@ -123,9 +137,19 @@ def pythons(session: nox.Session) -> list[interpreters.Interpreter]:
     return [python for python in found if python.version in chosen or not chosen]
 
 
+def with_containers(session: nox.Session) -> dict[str, str]:
+    """An engine that answers, and the variables that name images; ends the session with a reason when there is none."""
+    try:
+        containers.start_engine(ROOT)
+        return containers.suite_images(ROOT, environment(session, "integration").python)
+    except containers.ContainerFault as fault:
+        session.error(str(fault))
+
+
 def suites(session: nox.Session, tier: tiers.Tier) -> None:
     """A tier's pytest runs, all of them whatever fails; it fails for those that did."""
     given = [word for word in session.posargs if not word.startswith("--python")]
+    variables = with_containers(session) if containers.CAPABILITY in tier.capabilities else {}
     failed, found = [], False
     for python in pythons(session):
         for run in (run for name in (*tier.includes, tier.name) for run in TIERS[name].runs):
@@ -133,7 +157,7 @@ def suites(session: nox.Session, tier: tiers.Tier) -> None:
             if arguments is None:
                 continue
             label = f"{run.environment}-{python.version}"
-            status = start_pytest(session, tier, run, python, label, arguments)()
+            status = start_pytest(session, tier, run, python, label, arguments, variables=variables)()
             found |= status != NO_TESTS
             if status and (status != NO_TESTS or not given):
                 failed.append(f"{label} (pytest ended with {status})")
@@ -169,7 +193,7 @@ def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
 
     for run in runs:
         with tempfile.TemporaryDirectory(prefix="seatrial-cache-") as cache:
-            variables = {"SEATRIAL_CACHE": cache}
+            variables = {**COLD, "SEATRIAL_CACHE": cache}
             judge(
                 "empty cache",
                 start_pytest(session, tier, run, python, "empty-cache", given, variables=variables)(),
@@ -177,14 +201,16 @@ def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
         for number in range(1, BESIDE_ITSELF + 1):
             with tempfile.TemporaryFile("w+") as second_output:
                 labels = [f"beside-{number}-{side}" for side in ("a", "b")]
-                first = start_pytest(session, tier, run, python, labels[0], given)
-                second = start_pytest(session, tier, run, python, labels[1], given, output=second_output)
+                first = start_pytest(session, tier, run, python, labels[0], given, variables=COLD)
+                second = start_pytest(
+                    session, tier, run, python, labels[1], given, variables=COLD, output=second_output
+                )
                 judge(labels[0], first())
                 judge(labels[1], second())
                 second_output.seek(0)
                 sys.stdout.writelines(second_output)
         helper = [str(environment(session, run.environment, python).python), "-m", "house.real_server"]
-        variables = {"PYTHONPATH": str(ROOT / "integration")}
+        variables = {**COLD, "PYTHONPATH": str(ROOT / "integration")}
         smoke = dataclasses.replace(run, markers="smoke")
         wait = start_pytest(
             session, tier, smoke, python, "real-server", given, before=helper, variables=variables
@@ -252,6 +278,36 @@ def format_code(session: nox.Session) -> None:
     ruff = environment(session, "lint").program("ruff")
     session.run(ruff, "check", "--fix", "--quiet", "--exit-zero", ".", external=True)
     session.run(ruff, "format", *session.posargs, ".", external=True)
+
+
+@nox.session
+def docker(session: nox.Session) -> None:
+    """container images and the platform in containers: `nox -s docker -- images|up|down`"""
+    commands = {
+        "images": ["-m", "contracts.images"],
+        "up": ["docker/compose/by_hand.py", "up"],
+        "down": ["docker/compose/by_hand.py", "down"],
+    }
+    command, *more = session.posargs or ["images"]
+    if command not in commands:
+        session.error(f"no command {command!r} (one of: {', '.join(commands)})")
+    try:
+        containers.start_engine(ROOT)
+    except containers.ContainerFault as fault:
+        session.error(str(fault))
+    session.run(
+        str(environment(session, "integration").python),
+        *commands[command],
+        *more,
+        env={
+            **VARIABLES,
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "integration"), str(ROOT / "integration" / "harness")]),
+        },
+        external=True,
+        log=False,
+        interrupt_timeout=STOP_TIMEOUT_S,
+        terminate_timeout=STOP_TIMEOUT_S,
+    )
 
 
 @nox.session

@@ -53,7 +53,7 @@ def test_the_readme_starts_with_the_two_commands_and_make_has_both() -> None:
     commands = re.findall(r"^    (make \w+)", README, flags=re.MULTILINE)
     assert commands[:2] == ["make integration", "make test"]
     assert "-s integration_quick" in recipe("integration")
-    assert "-s lint unit integration_quick" in recipe("test")
+    assert "-s lint unit integration_quick docker_quick" in recipe("test")
 
 
 def test_every_target_that_the_readme_names_exists() -> None:

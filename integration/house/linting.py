@@ -25,7 +25,14 @@ class Linting:
 
     def checks(self) -> list[Check]:
         """Every check, the slow ones first, so that they share the machine well."""
-        return [*self._types(), *self._contracts(), *self._workflows(), *self._code(), *self._tree()]
+        return [
+            *self._types(),
+            *self._contracts(),
+            *self._workflows(),
+            *self._images(),
+            *self._code(),
+            *self._tree(),
+        ]
 
     def _check(self, name: str, *command: object, folder: str = ".", remedy: str = "") -> Check:
         program, *arguments = map(str, command)
@@ -39,9 +46,20 @@ class Linting:
         suites = [path.parent.name for path in self.root.glob("integration/*/__init__.py")]
         for room, environment, folder, files, path in (
             *(
-                (service, f"{service}-unit", f"services/{service}", ["."], "")
+                (service, f"{service}-unit", f"services/{service}", ["--exclude", "^suite/", "."], "")
                 for service in rooms.services(self.root)
             ),
+            *(
+                (
+                    f"{suite.parent.name} suite",
+                    f"{suite.parent.name}-docker",
+                    str(suite.parent),
+                    ["suite"],
+                    "",
+                )
+                for suite in sorted(self.root.glob("services/*/suite"))
+            ),
+            ("docker", "integration", "docker", ["."], "scenarios:../integration:../integration/harness"),
             ("fuzz", "gateway-unit", "fuzz", ["."], ""),
             ("harness", "integration", "integration/harness", ["."], ""),
             ("suites", "integration", "integration", ["conftest.py", *sorted(suites)], "harness"),
@@ -72,6 +90,9 @@ class Linting:
         for name, module in (("gateway", "house.generated"), ("contracts", "contracts.generate")):
             remedy = "nox -s generate"
             yield self._module(f"generated: {name}", self.lint.python, module, "--check", remedy=remedy)
+
+    def _images(self) -> Iterator[Check]:
+        yield self._check("hadolint", "hadolint", *sorted(self.root.glob("docker/**/*Dockerfile")))
 
     def _workflows(self) -> Iterator[Check]:
         folder = ".github/workflows"
@@ -115,6 +136,8 @@ class Linting:
         )
         scripts = [
             ".ci/run",
+            *(path for path in sorted(self.root.glob("docker/*")) if path.is_file() and _is_shell(path)),
+            *sorted(self.root.glob("docker/**/*.sh")),
             *sorted(self.root.glob("integration/**/*.sh")),
             *sorted(self.root.glob("services/**/*.sh")),
         ]
@@ -123,3 +146,9 @@ class Linting:
     def _tree(self) -> Iterator[Check]:
         yield self._module("registries and paths", sys.executable, "house.tree")
         yield self._module("locks", sys.executable, "house.locks", remedy=locks.REMEDY)
+
+
+def _is_shell(path: Path) -> bool:
+    """Whether a file without a suffix is a shell script."""
+    with path.open("rb") as file:
+        return file.readline() in (b"#!/bin/sh\n", b"#!/usr/bin/env bash\n", b"#!/usr/bin/env sh\n")

@@ -1,7 +1,7 @@
-"""Runs a command beside a server of its own, as an external one: `python -m house.real_server COMMAND...`.
+"""Runs a command beside servers of its own, as external ones: `python -m house.real_server COMMAND...`.
 
-The command finds the server's address in INTEGRATION_REAL_REDIS_ADDR; its exit status is passed on. Where the variable is set
-already, that server is used and none is started.
+The command finds their addresses in INTEGRATION_REAL_REDIS_ADDR and INTEGRATION_REAL_POSTGRES_DSN; its exit status is passed on.
+Where a variable is set already, that server is used and none is started.
 """
 
 import os
@@ -9,23 +9,30 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from seatrial.rules.capability import REAL_REDIS_VARIABLE
+from seatrial.rules.capability import REAL_POSTGRES_VARIABLE, REAL_REDIS_VARIABLE
+from seatrial.stores.postgres_server import PostgresServer
 from seatrial.stores.valkey import Valkey
+
+ROLE = "CREATE ROLE smoke LOGIN CREATEDB PASSWORD 'smoke'"
+"""The tests' role on the PostgreSQL server: what a careful operator would give them, no superuser."""
 
 
 def run(command: Sequence[str]) -> int:
-    """Run the command with a server at its side; returns its exit status."""
-    if os.environ.get(REAL_REDIS_VARIABLE):
-        return subprocess.run(command, check=False).returncode
-    with tempfile.TemporaryDirectory(prefix="seatrial-real-server-") as folder:
-        server = Valkey(Path(folder)).start()
-        try:
-            variables = {**os.environ, REAL_REDIS_VARIABLE: str(server.address)}
-            return subprocess.run(command, env=variables, check=False).returncode
-        finally:
-            server.close()
+    """Run the command with servers at its side; returns its exit status."""
+    variables = dict(os.environ)
+    with ExitStack() as servers:
+        folder = Path(servers.enter_context(tempfile.TemporaryDirectory(prefix="seatrial-real-server-")))
+        if not variables.get(REAL_REDIS_VARIABLE):
+            valkey = servers.enter_context(Valkey(folder / "valkey"))
+            variables[REAL_REDIS_VARIABLE] = str(valkey.address)
+        if not variables.get(REAL_POSTGRES_VARIABLE):
+            postgres = servers.enter_context(PostgresServer(folder / "postgres"))
+            postgres.execute(ROLE)
+            variables[REAL_POSTGRES_VARIABLE] = f"postgresql://smoke:smoke@{postgres.address}/postgres"
+        return subprocess.run(command, env=variables, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def rooms(root: Path) -> Iterator[Room]:
     for name in suites(root):
         yield Room(f"integration/{name}", name, frozenset({_HARNESS, "contracts"}))
     yield Room("benches", None, frozenset({_HARNESS, "contracts"}))
+    yield Room("docker", None, frozenset({_HARNESS, "contracts"}))
     yield Room("fuzz", None, frozenset(path.name.partition("_")[0] for path in fuzz_targets(root)))
 
 
