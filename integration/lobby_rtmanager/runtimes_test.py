@@ -1,5 +1,6 @@
 """rtmanager's own operations, as the game master and administrators call them."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -21,6 +22,11 @@ BODIES: Final[dict[str, Any]] = {
 }
 
 
+def new_game() -> str:
+    """A game's id that names no container on this machine yet."""
+    return f"g-{uuid.uuid4()}"
+
+
 def having(outcome: str) -> list[str]:
     """The operations that document an outcome."""
     return [each.id for each in client.contract().operations.values() if outcome in each.outcomes]
@@ -35,7 +41,7 @@ def arguments(operation: str, game: str = GAME) -> dict[str, Any]:
 def test_a_runtime_is_started_patched_restarted_stopped_and_cleaned_up(
     platform: Platform, image: str, patched_image: str
 ) -> None:
-    http, game = platform.rtmanager.http, "g1"
+    http, game = platform.rtmanager.http, new_game()
     first = http.start(game, image, headers={"X-Caller": "gm"}).expect(200).json()
     assert (first["status"], first["image_ref"]) == ("running", image)
     assert http.start(game, image).expect(200).header("x-error-code") == "replay_no_op"
@@ -64,15 +70,16 @@ def test_a_runtime_is_started_patched_restarted_stopped_and_cleaned_up(
 def test_cleanup_and_reconcile_leave_foreign_containers_alone(
     platform: Platform, environment: Environment, image: str
 ) -> None:
+    game = new_game()
     http = platform.rtmanager.http
     foreign = environment.container(
         image,
-        labels={"seatrial.rtmanager.deployment": "somebody-else-s", "seatrial.rtmanager.game_id": "g2"},
+        labels={"seatrial.rtmanager.deployment": "somebody-else-s", "seatrial.rtmanager.game_id": game},
         environment={"GAME_STATE_PATH": "/tmp/state"},
     )
-    http.start("g2", image).expect(200)
-    http.stop("g2").expect(200)
-    http.cleanup("g2").expect(200)
+    http.start(game, image).expect(200)
+    http.stop(game).expect(200)
+    http.cleanup(game).expect(200)
     platform.rtmanager.process.restart()
     until("it to be ready again", lambda: platform.rtmanager.admin.ready().status == 200)
     assert foreign.status == "running"
@@ -104,16 +111,17 @@ def hasty(boot: Callable[..., Platform]) -> Platform:
 def test_an_image_that_cannot_be_had_changes_nothing(
     hasty: Platform, image: str, moving_image: Callable[[ContainerImage], str]
 ) -> None:
+    first_game, second_game, third_game = new_game(), new_game(), new_game()
     http, moving = hasty.rtmanager.http, moving_image(images.engine_image("1.4.0"))
-    http.start("g3", "seatrial-engine-that-nobody-made:1.0.0").expect_error(502, "image_pull_failed")
-    assert hasty.containers("g3") == ()
-    http.start("g4", image).expect(200)
-    http.patch("g4", image.replace(":1.4.0", ":1.4.99")).expect_error(502, "image_pull_failed")
-    http.start("g5", moving).expect(200)
+    http.start(first_game, "seatrial-engine-that-nobody-made:1.0.0").expect_error(502, "image_pull_failed")
+    assert hasty.containers(first_game) == ()
+    http.start(second_game, image).expect(200)
+    http.patch(second_game, image.replace(":1.4.0", ":1.4.99")).expect_error(502, "image_pull_failed")
+    http.start(third_game, moving).expect(200)
     hasty.environment.engine.engine.remove_image(moving)
-    http.restart("g5").expect_error(502, "image_pull_failed")
+    http.restart(third_game).expect_error(502, "image_pull_failed")
     moving_image(images.engine_image("1.4.0"))
-    for game in ("g4", "g5"):
+    for game in (second_game, third_game):
         assert http.runtime(game).expect(200).json()["status"] == "running"
     told = hasty.streams.wait_for(schema.INTENTS, "the intent", bool)
     assert told["notification_type"] == "runtime.image_pull_failed"
@@ -122,50 +130,53 @@ def test_an_image_that_cannot_be_had_changes_nothing(
 def test_limits_that_mean_nothing_change_nothing(
     hasty: Platform, image: str, moving_image: Callable[[ContainerImage], str]
 ) -> None:
+    first_game, second_game, third_game = new_game(), new_game(), new_game()
     http, wrong = hasty.rtmanager.http, images.engine_image("1.4.0", memory="plenty")
     moving = moving_image(images.engine_image("1.4.0"))
-    http.start("g6", moving).expect(200)
+    http.start(first_game, moving).expect(200)
     assert moving_image(wrong) == moving
-    http.restart("g6").expect_error(400, "start_config_invalid")
-    http.patch("g6", moving.replace("1.6.0", "1.6.1")).expect_error(502, "image_pull_failed")
-    http.start("g7", moving).expect_error(400, "start_config_invalid")
+    http.restart(first_game).expect_error(400, "start_config_invalid")
+    http.patch(first_game, moving.replace("1.6.0", "1.6.1")).expect_error(502, "image_pull_failed")
+    http.start(second_game, moving).expect_error(400, "start_config_invalid")
     with images.engine_tag(wrong, "1.6.1") as patch:
-        http.patch("g6", patch).expect_error(400, "start_config_invalid")
-    assert http.runtime("g6").expect(200).json()["status"] == "running"
-    http.start("g8", image).expect(200)
+        http.patch(first_game, patch).expect_error(400, "start_config_invalid")
+    assert http.runtime(first_game).expect(200).json()["status"] == "running"
+    http.start(third_game, image).expect(200)
 
 
 def test_an_engine_that_does_not_answer_is_removed(
     hasty: Platform, moving_image: Callable[[ContainerImage], str]
 ) -> None:
+    first_game, second_game, third_game = new_game(), new_game(), new_game()
     http, moving = hasty.rtmanager.http, moving_image(images.engine_image("1.4.0"))
-    for game in ("g9", "g10"):
+    for game in (first_game, second_game):
         http.start(game, moving).expect(200)
     moving_image(images.redis_image())
-    http.start("g11", moving).expect_error(502, "container_start_failed")
-    assert hasty.containers("g11") == ()
-    http.restart("g9").expect_error(502, "container_start_failed")
+    http.start(third_game, moving).expect_error(502, "container_start_failed")
+    assert hasty.containers(third_game) == ()
+    http.restart(first_game).expect_error(502, "container_start_failed")
     with images.engine_tag(images.redis_image(), "1.6.1") as patch:
-        http.patch("g10", patch).expect_error(502, "container_start_failed")
+        http.patch(second_game, patch).expect_error(502, "container_start_failed")
 
 
 def test_one_operation_at_a_time_runs_on_a_game(
     boot: Callable[..., Platform], moving_image: Callable[[ContainerImage], str]
 ) -> None:
+    game = new_game()
     platform = boot(settings={"rtmanager": {"START_TIMEOUT_MS": "5000"}})
     platform.rtmanager.process.allow_log("operation_failed")
     http, moving = platform.rtmanager.http, moving_image(images.engine_image("1.4.0"))
-    first = http.start("g12", moving).expect(200).json()["container_id"]
+    first = http.start(game, moving).expect(200).json()["container_id"]
     moving_image(images.redis_image())
 
     def another_container() -> bool:
-        return any(container.id != first for container in platform.containers("g12"))
+        return any(container.id != first for container in platform.containers(game))
 
     def meanwhile() -> list[Answer]:
         until("the restart to have made its container", another_container, timeout=20.0)
-        return [http.stop("g12"), http.restart("g12"), http.patch("g12", moving), http.start("g12", moving)]
+        return [http.stop(game), http.restart(game), http.patch(game, moving), http.start(game, moving)]
 
-    restarted, refused = platform.together(lambda: [http.restart("g12", timeout=30.0)], meanwhile)
+    restarted, refused = platform.together(lambda: [http.restart(game, timeout=30.0)], meanwhile)
     assert restarted[0].error_code == "container_start_failed"
     for answer in refused:
         answer.expect_error(409, "conflict")
@@ -209,17 +220,18 @@ def test_without_a_store_operations_are_unavailable(boot: Callable[..., Platform
 def test_without_docker_operations_are_unavailable_until_it_is_back(
     boot: Callable[..., Platform], image: str
 ) -> None:
+    game = new_game()
     platform = boot(proxied=["rtmanager to docker"])
     platform.rtmanager.process.allow_log("dependency_unavailable")
     http = platform.rtmanager.http
-    http.start("g5", image).expect(200)
+    http.start(game, image).expect(200)
     with platform.proxies["rtmanager to docker"].reset():
         until(
             "/readyz to name docker",
             lambda: platform.rtmanager.admin.dependencies()["docker"]["status"] == "unavailable",
         )
         for operation in having("503 docker_unavailable"):
-            http.call(operation, **arguments(operation, "g5")).expect_error(503, "docker_unavailable")
-        http.runtime("g5").expect(200)
+            http.call(operation, **arguments(operation, game)).expect_error(503, "docker_unavailable")
+        http.runtime(game).expect(200)
     until("it to be ready again", lambda: platform.rtmanager.admin.ready().status == 200, timeout=30.0)
-    until("the game to be stopped again", lambda: http.stop("g5").status == 200, timeout=30.0)
+    until("the game to be stopped again", lambda: http.stop(game).status == 200, timeout=30.0)

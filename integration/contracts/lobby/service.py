@@ -16,10 +16,5 @@ LOBBY: Final = Service(
 )
 """It still wants `LOBBY_POSTGRES_DSN` and `LOBBY_REDIS_URL`."""
 
-DATABASE: Final = Template.from_command(
-    LOBBY,
-    ("migrate",),
-    dsn_variable="LOBBY_POSTGRES_DSN",
-    environment={"LOBBY_REDIS_URL": "redis://127.0.0.1:6379/0"},
-)
+DATABASE: Final = Template.from_command(LOBBY, ("migrate",), dsn_variable="LOBBY_POSTGRES_DSN")
 """An empty database with the tables that `lobby migrate` makes."""

@@ -16,14 +16,5 @@ NOTIFICATION: Final = Service(
 )
 """It still wants `NOTIFICATION_POSTGRES_DSN` and `NOTIFICATION_REDIS_URL`."""
 
-DATABASE: Final = Template.from_command(
-    NOTIFICATION,
-    ("migrate",),
-    dsn_variable="NOTIFICATION_POSTGRES_DSN",
-    environment={
-        "NOTIFICATION_REDIS_URL": "redis://127.0.0.1:6379/0",
-        "NOTIFICATION_USER_URL": "http://127.0.0.1:1",
-        "NOTIFICATION_ADMIN_EMAILS": "a@example.test",
-    },
-)
+DATABASE: Final = Template.from_command(NOTIFICATION, ("migrate",), dsn_variable="NOTIFICATION_POSTGRES_DSN")
 """An empty database with the tables that `notification migrate` makes."""

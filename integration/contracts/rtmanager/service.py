@@ -16,14 +16,5 @@ RTMANAGER: Final = Service(
 )
 """It still wants `RTMANAGER_POSTGRES_DSN` and `RTMANAGER_REDIS_URL`."""
 
-DATABASE: Final = Template.from_command(
-    RTMANAGER,
-    ("migrate",),
-    dsn_variable="RTMANAGER_POSTGRES_DSN",
-    environment={
-        "RTMANAGER_REDIS_URL": "redis://127.0.0.1:6379/0",
-        "RTMANAGER_NETWORK": "n",
-        "RTMANAGER_STATE_ROOT": "/s",
-    },
-)
+DATABASE: Final = Template.from_command(RTMANAGER, ("migrate",), dsn_variable="RTMANAGER_POSTGRES_DSN")
 """An empty database with the tables that `rtmanager migrate` makes."""

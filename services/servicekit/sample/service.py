@@ -186,5 +186,6 @@ SERVICE = Service(
     ),
     start=start,
     database=database,
+    database_fields=("postgres_", "migrations"),
     description="A sample",
 )

@@ -44,7 +44,8 @@ class Service(Generic[C]):
 
     ``name`` is also the distribution's name, from which ``--version`` comes. A listener named ``admin`` is served by
     servicekit; ``start`` serves or binds all others. It must not wait for a dependency: a service whose dependency is away
-    is up, and says so at ``/readyz``. ``database`` makes the service's database; it gives it the command ``migrate``.
+    is up, and says so at ``/readyz``. ``database`` makes the service's database; it gives it the command ``migrate``, which
+    reads the fields alone that begin as ``database_fields`` say: who brings a schema up to date need not know the rest.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Service(Generic[C]):
     start: Callable[[Context[C]], Awaitable[None]]
     description: str = ""
     database: "Callable[[C], Database] | None" = None
+    database_fields: tuple[str, ...] = ("postgres_",)
 
 
 def run(service: Service[C], arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +74,7 @@ def run(service: Service[C], arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{service.name}: unknown argument {given[0]!r} (try --help)\n")
         return EX_USAGE
     try:
-        life = _Life.configure(service)
+        life = _Life.of_database(service) if migrating else _Life.configure(service)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG
@@ -124,6 +126,19 @@ class _Life(Generic[C]):
             raise ConfigError(problems)
         logs.configure(config.log_level)
         return cls(service, config, addresses, sockets, notifier)
+
+    @classmethod
+    def of_database(cls, service: Service[C]) -> "_Life[C]":
+        """Read what the database alone needs; raises ConfigError with every problem of that."""
+        config = load(
+            service.config,
+            service.prefix,
+            os.environ,
+            logs.hide,
+            only=("log_level", *service.database_fields),
+        )
+        logs.configure(config.log_level)
+        return cls(service, config, {}, {}, Notifier(None))
 
     def listen(self) -> None:
         """Get a socket for each listener that is served here; raises ListenError."""
@@ -286,8 +301,9 @@ def _help(service: Service[Any]) -> str:
         lines += [service.description, ""]
     if service.database is not None:
         lines += [
-            "migrate brings the database to the newest migration and ends: status 0 when it is there, 69 when the database",
-            "cannot be reached, 70 when a migration fails or does not fit the database. A start migrates by itself.",
+            "migrate brings the database to the newest migration and ends; it reads the database's variables alone. Status 0 when",
+            "it is there, 69 when the database cannot be reached, 70 when a migration fails or does not fit. A start migrates by",
+            "itself.",
             "",
         ]
     lines += ["Configuration is read from these environment variables:", ""]

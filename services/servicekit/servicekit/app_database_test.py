@@ -109,10 +109,17 @@ def test_the_command_needs_the_configuration(samples: Samples, variables: dict[s
     assert err.startswith("SAMPLE_POSTGRES_DSN: has the scheme 'mysql' (give postgresql://")
 
 
+def test_the_command_reads_what_the_database_needs_and_no_more(
+    samples: Samples, variables: dict[str, str]
+) -> None:
+    wrong_elsewhere = {"SAMPLE_REDIS_URL": "no url", "SAMPLE_HTTP_ADDR": "nowhere"}
+    assert migrate(samples, variables | wrong_elsewhere)[0] == 0
+
+
 def test_the_command_is_in_the_help(samples: Samples) -> None:
     out, _ = samples.start("--help", notify=None).process.communicate()
     assert out.startswith("usage: servicekit [migrate | --help | --version]\n")
-    assert "status 0 when it is there, 69 when the database" in out
+    assert "69 when the database cannot be reached" in out
 
 
 def test_a_start_migrates_and_two_at_once_take_turns(

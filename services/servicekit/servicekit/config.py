@@ -138,20 +138,26 @@ def load(
     prefix: str,
     environment: Mapping[str, str],
     on_secret: Callable[[str], object] | None = None,
+    only: tuple[str, ...] = (),
 ) -> C:
     """Read the configuration.
 
     An empty variable counts as absent. ``on_secret`` is told the text of every secret, so that it can be kept out of the
-    logs. Raises ConfigError with every problem of every variable.
+    logs. With ``only``, just the fields whose names begin so are read; the others are None, whatever their type says.
+    Raises ConfigError with every problem of every variable that is read.
     """
     problems: list[str] = []
     values: dict[str, Any] = {}
     for field, declared in variables(config, prefix):
+        if only and not field.startswith(only):
+            values[field] = None
+            continue
         try:
             values[field] = _read(declared, environment, on_secret)
         except ValueError as problem:
             problems.append(f"{declared.name}: {problem}")
-    problems += config.conflicts(prefix, values)
+    if not only:
+        problems += config.conflicts(prefix, values)
     if problems:
         raise ConfigError(problems)
     return config(**values)
