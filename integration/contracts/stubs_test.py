@@ -119,3 +119,22 @@ def test_a_command_without_a_promised_header_is_a_violation(commands: CommandSer
     )
     assert len(commands.problems()) == 2
     assert commands.executed == ()
+
+
+def test_a_user_is_known_once_somebody_asked_for_his_address(users: UserService) -> None:
+    user_id = users.speaks("ada@example.test", "de-AT")
+    found = exchange(users.url(), Request("GET", f"/api/v1/internal/users/{user_id}")).expect(200).json()
+    assert (found["email"], found["preferred_language"], found["status"]) == (
+        "ada@example.test",
+        "de-AT",
+        "active",
+    )
+    users.block("ada@example.test")
+    again = exchange(users.url(), Request("GET", f"/api/v1/internal/users/{user_id}")).expect(200).json()
+    assert again["status"] == "blocked"
+    exchange(users.url(), Request("GET", "/api/v1/internal/users/nobody")).expect_error(404, "user_not_found")
+
+
+def test_a_lookup_that_the_contract_does_not_know_is_a_violation(users: UserService) -> None:
+    exchange(users.url(), Request("GET", "/api/v1/internal/users/nobody", query=(("verbose", "1"),)))
+    assert len(users.violations) == 1

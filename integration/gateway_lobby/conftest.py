@@ -6,35 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from contracts import coverage
 from contracts.lobby import commands
 from contracts.platform import platform as platforms
+from contracts.platform import suite
 from contracts.platform.platform import Platform
+from contracts.platform.suite import ada, bob, platform
 from seatrial import Environment
 
-HERE = Path(__file__).parent
+__all__ = ["ada", "bob", "platform"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a run of this suite answer for the contracts of its boundary."""
-    coverage.hold(
-        config,
-        coverage.Boundary(
-            name=HERE.name,
-            directory=HERE,
-            promised=commands.cells(),
-            exempt=coverage.exemptions(HERE / "exempt.toml"),
-        ),
-    )
+    suite.hold(config, Path(__file__).parent, commands.cells())
 
 
 @pytest.fixture
 def boot(environment: Environment) -> Callable[..., Platform]:
-    """Boots the boundary as the test says; see `contracts.platform.platform.boot`."""
+    """Boots a gateway and a lobby as the test says; see `contracts.platform.platform.boot`."""
     return functools.partial(platforms.boot, environment, parts=("gateway", "lobby"))
-
-
-@pytest.fixture
-def platform(boot: Callable[..., Platform]) -> Platform:
-    """A gateway, a lobby, and their stores."""
-    return boot()

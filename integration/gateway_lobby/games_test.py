@@ -10,16 +10,6 @@ from contracts.rtmanager.jobs import RuntimeJobs
 from seatrial import until
 
 
-@pytest.fixture
-def ada(platform: Platform) -> Player:
-    return platform.player("ada@example.test")
-
-
-@pytest.fixture
-def bob(platform: Platform) -> Player:
-    return platform.player("bob@example.test")
-
-
 def status(player: Player, game: str) -> str:
     found: str = player.game(game).expect(200).json()["status"]
     return found

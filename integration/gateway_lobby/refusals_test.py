@@ -40,16 +40,6 @@ def device(platform: Platform) -> Device:
     return platform.device("ada@example.test")
 
 
-@pytest.fixture
-def ada(platform: Platform) -> Player:
-    return platform.player("ada@example.test")
-
-
-@pytest.fixture
-def bob(platform: Platform) -> Player:
-    return platform.player("bob@example.test")
-
-
 def test_a_document_that_is_wrong_is_an_invalid_request_of_every_command(device: Device) -> None:
     for operation in OPERATIONS:
         right = {**path_of(operation), **BODIES.get(operation, {})}

@@ -59,7 +59,7 @@ class Linting:
                 )
                 for suite in sorted(self.root.glob("services/*/suite"))
             ),
-            ("docker", "integration", "docker", ["."], "scenarios:../integration:../integration/harness"),
+            ("docker", "integration", "docker", ["."], "lib:scenarios:../integration:../integration/harness"),
             ("fuzz", "gateway-unit", "fuzz", ["."], ""),
             ("harness", "integration", "integration/harness", ["."], ""),
             ("suites", "integration", "integration", ["conftest.py", *sorted(suites)], "harness"),

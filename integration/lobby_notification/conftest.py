@@ -8,13 +8,15 @@ import pytest
 
 from contracts import coverage
 from contracts.notification import client
-from contracts.notification.intents import Notifications
 from contracts.platform import platform as platforms
+from contracts.platform import suite
 from contracts.platform.platform import Platform
+from contracts.platform.suite import ada, bob, platform, told
 from contracts.streams import schema, stream_log
 from seatrial import Environment
 
-HERE = Path(__file__).parent
+__all__ = ["ada", "bob", "platform", "told"]
+
 STREAMS = (
     schema.INTENTS,
     schema.rejected(schema.INTENTS),
@@ -28,33 +30,14 @@ STREAMS = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a run of this suite answer for the contracts of its boundary."""
-    coverage.hold(
-        config,
-        coverage.Boundary(
-            name=HERE.name,
-            directory=HERE,
-            promised=coverage.cells_of(client.contract()) | stream_log.cells(*STREAMS),
-            exempt=coverage.exemptions(HERE / "exempt.toml"),
-        ),
-    )
+    promised = coverage.cells_of(client.contract()) | stream_log.cells(*STREAMS)
+    suite.hold(config, Path(__file__).parent, promised)
 
 
 @pytest.fixture
 def boot(environment: Environment) -> Callable[..., Platform]:
-    """Boots the boundary as the test says; see `contracts.platform.platform.boot`."""
+    """Boots a lobby and a notification service as the test says; see `contracts.platform.platform.boot`."""
     return functools.partial(platforms.boot, environment, parts=("lobby", "notification"))
-
-
-@pytest.fixture
-def platform(boot: Callable[..., Platform]) -> Platform:
-    """A lobby, a notification service, and their stores."""
-    return boot()
-
-
-@pytest.fixture
-def told(platform: Platform) -> Notifications:
-    """What notification tells, and to whom."""
-    return Notifications(platform.streams)
 
 
 @pytest.fixture

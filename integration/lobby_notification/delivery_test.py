@@ -3,8 +3,6 @@
 import functools
 from collections.abc import Callable
 
-import pytest
-
 from contracts.lobby.player import Player
 from contracts.notification.intents import Notifications, intent
 from contracts.platform.platform import Platform
@@ -13,16 +11,6 @@ from seatrial import until
 
 ADA, BOB = "ada@example.test", "bob@example.test"
 SUBMITTED = "lobby.application_submitted"
-
-
-@pytest.fixture
-def ada(platform: Platform) -> Player:
-    return platform.player(ADA)
-
-
-@pytest.fixture
-def bob(platform: Platform) -> Player:
-    return platform.player(BOB)
 
 
 def open_dead_letter(platform: Platform, channel: str) -> dict[str, str]:

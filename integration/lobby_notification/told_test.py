@@ -12,16 +12,6 @@ from seatrial import until
 ADA, BOB, CARL = "ada@example.test", "bob@example.test", "carl@example.test"
 
 
-@pytest.fixture
-def ada(platform: Platform) -> Player:
-    return platform.player(ADA)
-
-
-@pytest.fixture
-def bob(platform: Platform) -> Player:
-    return platform.player(BOB)
-
-
 def running_game(platform: Platform, owner: Player, other: Player) -> str:
     """A game of two that runs."""
     jobs, game = RuntimeJobs(platform.streams), owner.opened(max_players=2)
