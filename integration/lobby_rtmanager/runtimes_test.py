@@ -1,5 +1,6 @@
 """rtmanager's own operations, as the game master and administrators call them."""
 
+import functools
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -11,6 +12,7 @@ from contracts.http import Answer
 from contracts.platform.platform import Platform
 from contracts.rtmanager import client
 from contracts.streams import schema
+from contracts.streams.stream_log import Entry
 from seatrial import Environment, until
 from seatrial.containers.image import ContainerImage
 
@@ -103,7 +105,7 @@ def moving_image(environment: Environment) -> Iterator[Callable[[ContainerImage]
 @pytest.fixture
 def hasty(boot: Callable[..., Platform]) -> Platform:
     """A platform whose engines must answer at once."""
-    platform = boot(settings={"rtmanager": {"START_TIMEOUT_MS": "1500"}})
+    platform = boot(settings={"rtmanager": {"START_TIMEOUT_MS": "5000"}})
     platform.rtmanager.process.allow_log("operation_failed")
     return platform
 
@@ -152,11 +154,33 @@ def test_an_engine_that_does_not_answer_is_removed(
     for game in (first_game, second_game):
         http.start(game, moving).expect(200)
     moving_image(images.redis_image())
-    http.start(third_game, moving).expect_error(502, "container_start_failed")
-    assert hasty.containers(third_game) == ()
-    http.restart(first_game).expect_error(502, "container_start_failed")
     with images.engine_tag(images.redis_image(), "1.6.1") as patch:
-        http.patch(second_game, patch).expect_error(502, "container_start_failed")
+        answers = hasty.together(
+            lambda: http.start(third_game, moving, timeout=30.0),
+            lambda: http.restart(first_game, timeout=30.0),
+            lambda: http.patch(second_game, patch, timeout=30.0),
+        )
+    for answer in answers:
+        answer.expect_error(502, "container_start_failed")
+    assert hasty.containers(third_game) == ()
+
+
+def test_as_soon_as_a_job_has_its_result_another_operation_may_begin(
+    boot: Callable[..., Platform], image: str
+) -> None:
+    platform = boot(parts=("rtmanager",))
+    http, streams = platform.rtmanager.http, platform.streams
+    for game in (new_game() for _ in range(5)):
+        fields = {"game_id": game, "image_ref": image, "requested_at_ms": streams.now_ms()}
+        streams.publish_unchecked(schema.START_JOBS, fields)
+        streams.wait_for(schema.JOB_RESULTS, "the result", functools.partial(_is_of, game), timeout=30.0)
+        http.stop(game).expect(200)
+        http.cleanup(game).expect(200)
+        assert platform.containers(game) == ()
+
+
+def _is_of(game: str, entry: Entry) -> bool:
+    return entry["game_id"] == game
 
 
 def test_one_operation_at_a_time_runs_on_a_game(

@@ -91,14 +91,15 @@ class Dispatcher:
 
         Raises OperationFailed, DockerUnavailable, RedisError and DatabaseUnavailable.
         """
-        lease = await self._leases.acquire(request.game_id)
-        if lease is None:
-            raise OperationFailed(
-                "conflict", f"another operation runs on {request.game_id} (repeat it later)"
-            )
+        lease = await self._lease_for(request.game_id)
         try:
             async with lease:
                 await self._catch_up(request.game_id, lease)
+                if self._stopping and await journal.next_of(self._database, request.game_id) is not None:
+                    raise OperationFailed(
+                        "service_unavailable",
+                        f"an operation of {request.game_id} is left to another instance: this one ends (repeat it)",
+                    )
                 return await self._runner.request(request, op_source, lease)
         except LeaseLost:
             raise OperationFailed(
