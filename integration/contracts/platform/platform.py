@@ -291,3 +291,8 @@ def boot(
     for gateway in platform.nodes.get("gateway", ()):
         environment.on_teardown(gateway.close)
     return platform
+
+
+def without_containers(environment: Environment) -> Platform:
+    """The platform for a person, `make up SUITE=platform`: all of it that needs no container engine."""
+    return boot(environment, parts=("gateway", "authsession", "lobby", "notification"))
