@@ -3,10 +3,15 @@ it is; Ctrl-C, or `down`, removes all of it. See docker/README.md.
 
 Everything that is made for a project lies in `.seatrial/platform/<project>`, readable for its maker alone: the generated secrets
 among the variables of docker/compose/platform.yaml, and the games' state. Several projects may be up at the same time.
+
+The label `seatrial.platform=<project>` marks what is a project's in the engine; nothing without it is ever removed. A run of
+the harness gives its own labels by SEATRIAL_LABEL_RUN, _WORKER and _SCOPE, so that its sweep finds containers, networks and image
+tags; SEATRIAL_PLATFORMS is another folder for what is made.
 """
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import re
@@ -21,7 +26,7 @@ from typing import Any, Final
 
 from contracts import images
 from seatrial import SeatrialError
-from seatrial.containers import wire
+from seatrial.containers import sweep, wire
 from seatrial.containers.engine import Engine
 from seatrial.containers.streams import Documents
 
@@ -30,6 +35,9 @@ COMPOSE_FILE: Final = ROOT / "docker" / "compose" / "platform.yaml"
 IMAGE_USER: Final = 10001
 """The user of every image; rtmanager writes games' state as this one when root brings the platform up."""
 HEALTHY_S: Final = 120.0
+ABORT_S: Final = 10.0
+"""How long compose may take to end when it is interrupted."""
+_SERVICE: Final = "com.docker.compose.service"
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _SERVICES: Final = {
     "gateway": {8080: "http", 9090: "grpc"},
@@ -54,7 +62,8 @@ class Project:
                 f"project {name!r}: give 1 to 32 of a-z 0-9 -, beginning with a letter or a digit"
             )
         self.name = name
-        self.directory = ROOT / ".seatrial" / "platform" / name
+        self.label = f"seatrial.platform={name}"
+        self.directory = Path(os.environ.get("SEATRIAL_PLATFORMS") or ROOT / ".seatrial/platform") / name
         self.state_root = self.directory / "games"
         self.environment_file = self.directory / "environment"
         self.engine = Engine.current()
@@ -66,7 +75,17 @@ class Project:
         command += ["--file", str(COMPOSE_FILE), *arguments]
         # Compose prefers what is set in its own environment, even to nothing: only what was written down counts.
         environment = {**os.environ, **self.read_environment()}
-        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
+        # In a process group of its own: Ctrl-C reaches this program alone, which ends it before it cleans up.
+        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0) as running:
+            try:
+                status = running.wait()
+            except KeyboardInterrupt:
+                running.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    running.wait(ABORT_S)
+                running.kill()
+                raise
+        if status:
             raise PlatformError(f"`{' '.join(command)}` failed: its own words are above")
 
     def read_environment(self) -> dict[str, str]:
@@ -96,17 +115,28 @@ class Project:
             "AUTHSESSION_CODE_PEPPER": known.get("AUTHSESSION_CODE_PEPPER") or _key(),
         }
         passed = re.findall(r"\$\{([A-Z_]+):-", COMPOSE_FILE.read_text(encoding="utf-8"))
-        variables |= {name: os.environ.get(name, "") for name in passed if os.environ.get(name)}
+        variables |= {name: os.environ[name] for name in passed if os.environ.get(name)}
+        given = variables.get("RTMANAGER_CONTAINER_LABELS")
+        variables["RTMANAGER_CONTAINER_LABELS"] = f"{self.label},{given}" if given else self.label
         descriptor = os.open(self.environment_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("".join(f"{name}={value}\n" for name, value in variables.items()))
 
     def engine_tag(self, version: str) -> str:
         """The image_ref for a game of this project: a version, with a suffix that no other image has."""
-        return f"seatrial-engine:{version}-{self.name}"
+        run, worker = os.environ.get("SEATRIAL_LABEL_RUN"), os.environ.get("SEATRIAL_LABEL_WORKER")
+        suffix = f"-it-{run}-{worker}" if run and worker else ""
+        return f"seatrial-engine:{version}-{self.name}{suffix}"
 
-    def containers(self, label: str) -> list[dict[str, Any]]:
-        """Its containers, those that ended too."""
+    def check(self) -> None:
+        """Raise PlatformError where its name is already another's: compose would take, or remove, what is not ours."""
+        for each in self._containers(f"com.docker.compose.project={self.name}"):
+            if each["Labels"].get("seatrial.platform") != self.name:
+                raise PlatformError(
+                    f"another compose project is called {self.name} (container {_name(each)}): give --project"
+                )
+
+    def _containers(self, label: str) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = self.wire.ask(
             "GET", "/containers/json", all=1, filters={"label": [label]}
         ).json()
@@ -115,12 +145,23 @@ class Project:
     @property
     def members(self) -> list[dict[str, Any]]:
         """What compose has made."""
-        return self.containers(f"com.docker.compose.project={self.name}")
+        return [each for each in self._containers(self.label) if _SERVICE in each["Labels"]]
 
-    @property
-    def games(self) -> list[dict[str, Any]]:
-        """What its rtmanager has made."""
-        return self.containers(f"seatrial.rtmanager.deployment={self.name}")
+    def remove_games(self) -> None:
+        """Remove what its rtmanager has made."""
+        for each in self._containers(self.label):
+            if _SERVICE not in each["Labels"]:
+                self.wire.ask("DELETE", f"/containers/{each['Id']}", force=1, v=1)
+
+    def remove_rest(self) -> None:
+        """Remove whatever is left of it: the engine ends what it was making when compose was interrupted."""
+        while left := list(sweep.things(self.wire, self.label, tags=False)):
+            if not sweep.remove(self.wire, left):
+                names = ", ".join(map(str, sweep.things(self.wire, self.label, tags=False)))
+                if names:
+                    raise PlatformError(
+                        f"the engine does not let go of {names}: does another container use it?"
+                    )
 
 
 def _compose() -> list[str]:
@@ -147,6 +188,7 @@ def _key() -> str:
 
 def up(project: Project) -> None:
     """Bring it up, or up to date. Raises PlatformError, and then everything stays to be looked at."""
+    project.check()
     references = images.build()
     project.write_environment(references)
     for version in images.ENGINE_VERSIONS:
@@ -161,7 +203,7 @@ def _await_health(project: Project) -> None:
     filters = {
         "type": ["container"],
         "event": ["health_status", "die"],
-        "label": [f"com.docker.compose.project={project.name}"],
+        "label": [project.label],
     }
     began = project.engine.now
     with Documents(
@@ -181,18 +223,23 @@ def _await_health(project: Project) -> None:
 
 
 def _healthy(project: Project) -> bool:
-    states = {_service(each): str(each["Status"]) for each in project.members}
-    for service, status in states.items():
+    members = project.members
+    for each in members:
+        status = str(each["Status"])
         if not status.startswith("Up") or "unhealthy" in status:
-            logs = f"docker logs {project.name}_{service}_1"
             raise PlatformError(
-                f"{service} is not well ({status}): see `{logs}`; `make down-docker` removes everything"
+                f"{_service(each)} is not well ({status}): see `docker logs {_name(each)}`; "
+                "`make down-docker` removes everything"
             )
-    return all("(healthy)" in status for status in states.values())
+    return all("(healthy)" in str(each["Status"]) for each in members)
 
 
 def _service(container: Mapping[str, Any]) -> str:
-    return str(container["Labels"]["com.docker.compose.service"])
+    return str(container["Labels"][_SERVICE])
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    return str(container["Names"][0]).removeprefix("/")
 
 
 def addresses(project: Project) -> dict[str, str]:
@@ -211,13 +258,15 @@ def addresses(project: Project) -> dict[str, str]:
 
 
 def down(project: Project) -> None:
-    """Remove everything: games, containers, networks, tags, secrets, state."""
-    for container in project.games:
-        project.wire.ask("DELETE", f"/containers/{container['Id']}", force=1, v=1)
-    if project.environment_file.exists():
-        project.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
-    for container in project.games:  # one that rtmanager had begun to start meanwhile
-        project.wire.ask("DELETE", f"/containers/{container['Id']}", force=1, v=1)
+    """Remove everything: games, containers, networks, tags, secrets, state. Raises PlatformError."""
+    project.check()
+    known = project.environment_file.exists()
+    if known:
+        project.compose("stop", "--timeout", "10")  # now nobody starts games any more
+    project.remove_games()
+    if known:
+        project.compose("down", "--volumes", "--remove-orphans")
+    project.remove_rest()
     for version in images.ENGINE_VERSIONS:
         project.engine.remove_image(project.engine_tag(version))
     shutil.rmtree(project.directory, ignore_errors=True)
@@ -234,7 +283,10 @@ def table(project: Project) -> str:
             "codes of mails",
             f"curl 'http://{addresses(project)['externals http']}/mails?email=ada@example.test'",
         ),
-        ("logs", f"docker logs -f {project.name}_lobby_1"),
+        (
+            "logs",
+            f"docker logs -f {next(_name(each) for each in project.members if _service(each) == 'lobby')}",
+        ),
     ]
     return "".join(f"{name:18} {value}\n" for name, value in rows)
 
@@ -253,7 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         project = Project(chosen.project)
         if chosen.command == "addresses":
-            sys.stdout.write(json.dumps(addresses(project), indent=4) + "\n")
+            image = {"image_ref": project.engine_tag(images.ENGINE_VERSIONS[0])}
+            sys.stdout.write(json.dumps(addresses(project) | image, indent=4) + "\n")
         elif chosen.command == "down":
             down(project)
         else:
@@ -261,6 +314,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SeatrialError as error:
         sys.stderr.write(f"seatrial: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("seatrial: interrupted; `make down-docker` removes what is left\n")
+        return 130
     return 0
 
 

@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+import packages
+from told import fail, say, succeeds
+
 DEFAULT = "unix:///var/run/docker.sock"
 STATE = Path(os.environ.get("SEATRIAL_ENGINE_STATE") or "/run/seatrial-engine")
 """Log, lock, and what was started: on a disk that a reboot empties, as a reboot ends the engine."""
@@ -33,18 +36,7 @@ START_S = 60.0
 STOP_S = 30.0
 ANSWER_S = 10.0
 POLL_MS = 20
-PACKAGES = ("docker.io", "iptables", "ca-certificates")
-
-
-def say(text: str) -> None:
-    """A line of progress."""
-    sys.stderr.write(f"seatrial: {text}\n")
-
-
-def fail(text: str) -> NoReturn:
-    """End with the reason and the remedy."""
-    say(text)
-    sys.exit(1)
+LOG_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -215,17 +207,19 @@ def up() -> int:
 def _install(program: str) -> None:
     if shutil.which(program) is not None:
         return
-    if shutil.which("apt-get") is None:
+    if not packages.available():
         fail(
             f"{program} is not installed and there is no apt here: install Docker as its manual says for this system"
         )
-    say(f"installing {' '.join(PACKAGES)} ({program} is missing)")
-    _apt("update")
-    _apt("install", "--yes", "--no-install-recommends", *PACKAGES)
+    say(f"installing {' '.join(packages.ENGINE)} ({program} is missing)")
+    packages.update()
+    packages.install(*packages.ENGINE)
     if shutil.which(program) is None:  # newer releases have the client in a package of its own
-        _apt("install", "--yes", "--no-install-recommends", "docker-cli")
+        packages.install("docker-cli")
     if shutil.which(program) is None:
-        fail(f"{program} is still missing after {' '.join(PACKAGES)} were installed: install Docker by hand")
+        fail(
+            f"{program} is still missing after {' '.join(packages.ENGINE)} were installed: install Docker by hand"
+        )
 
 
 def compose() -> int:
@@ -233,48 +227,25 @@ def compose() -> int:
     words = _compose_words()
     if not words:
         remedy = "install Docker's compose plugin or docker-compose"
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            fail(f"neither `docker compose` nor docker-compose is installed: {remedy}")
+        if os.geteuid() != 0 or not packages.available():
+            fail(f"neither `docker compose` nor docker-compose works here: {remedy}")
         with alone():
-            say("installing docker-compose")
-            _apt("update")
-            _apt("install", "--yes", "--no-install-recommends", "docker-compose")
+            packages.update()
+            package = packages.first_known(*packages.COMPOSE)
+            say(f"installing {package}")
+            packages.install(package)
         words = _compose_words()
         if not words:
-            fail(f"the package docker-compose brought no docker-compose: {remedy}")
+            fail(f"the package {package} brought no compose that works: {remedy}")
     sys.stdout.write(f"{words}\n")
     return 0
 
 
 def _compose_words() -> str:
-    plugin = ["docker", "compose", "version"]
-    if shutil.which("docker") and not subprocess.run(plugin, capture_output=True, check=False).returncode:
-        return "docker compose"
-    return "docker-compose" if shutil.which("docker-compose") else ""
-
-
-def _apt(*arguments: str) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = [
-        "apt-get",
-        "--quiet=2",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-        "-o",
-        "Acquire::Retries=3",
-        *arguments,
-    ]
-    ran = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if ran.returncode:
-        sys.stderr.write(ran.stdout.decode(errors="replace")[-4000:])
-        fail(f"`{' '.join(command)}` failed, its last lines are above")
+    for words in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(words[0]) and succeeds(*words, "version"):
+            return " ".join(words)
+    return ""
 
 
 def _mount_cgroups() -> None:
@@ -285,10 +256,10 @@ def _mount_cgroups() -> None:
 
 
 def _start() -> None:
-    if Path("/run/systemd/system").is_dir() and endpoint() == DEFAULT and not FLAGS:
+    if packages.SYSTEMD.is_dir() and endpoint() == DEFAULT and not FLAGS:
         say("starting docker.service")
         if subprocess.run(["systemctl", "start", "docker.service"], check=False).returncode:
-            fail("systemd could not start docker.service: `journalctl -u docker` says why")
+            _give_up("systemd could not start docker.service", None)
         Started(0, "", "docker.service").write()
         _await_answer(None)
         return
@@ -327,11 +298,15 @@ def _await_answer(process: "subprocess.Popen[bytes] | None") -> None:
 
 
 def _give_up(why: str, process: "subprocess.Popen[bytes] | None") -> NoReturn:
-    if process is not None:
-        _end(process.pid)
-        tail = (STATE / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-        sys.stderr.write("".join(f"{line}\n" for line in tail))
     (STATE / "started.json").unlink(missing_ok=True)
+    if process is None:
+        tail = ["journalctl", "--unit=docker", f"--lines={LOG_LINES}", "--no-pager"]
+        subprocess.run(tail, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+        fail(f"{why}; `journalctl -u docker` has its whole log")
+    _end(process.pid)
+    lines = (STATE / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    telling = [line for line in lines if "level=info" not in line] or lines
+    sys.stderr.write("".join(f"{line}\n" for line in telling[-LOG_LINES:]))
     fail(f"{why}; its whole log is {STATE}/dockerd.log (flags for it go into SEATRIAL_DOCKERD_FLAGS)")
 
 

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("story")
+pytest.register_assert_rewrite("story", "byhand")

@@ -80,7 +80,7 @@ def call_off(world: World, start: Callable[[Player, str], None]) -> None:
         for event in ("lobby.application_submitted", "lobby.game_ready", "lobby.game_cancelled"):
             events.expect_event(event, timeout=PATIENCE)
     assert ada.game(game).expect(200).json()["status"] == "cancelled"
-    until("no container to run", lambda: not _runs(world, game), PATIENCE)
+    until("the start and the stop to be over", lambda: _called_off(world, game), PATIENCE)
     if world.rtmanager.runtime(game).status == 200:
         gone(world, game, "stopped", "removed")
     assert world.containers_of(game) == 0
@@ -110,6 +110,13 @@ def _status(world: World, game: str) -> str:
     return status
 
 
-def _runs(world: World, game: str) -> bool:
+def _called_off(world: World, game: str) -> bool:
+    """Whether the start and the stop were both carried out, in whatever order, and nothing runs.
+
+    A start that comes after its stop succeeds or fails; lobby has what it started stopped again.
+    """
+    operations = list(world.rtmanager.all_operations(game))
+    over = {each["kind"] for each in operations} == {"start", "stop"}
+    over = over and all(each["status"] in ("success", "failure") for each in operations)
     answer = world.rtmanager.runtime(game)
-    return answer.status == 200 and answer.json()["status"] == "running"
+    return over and not (answer.status == 200 and answer.json()["status"] == "running")

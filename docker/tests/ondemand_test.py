@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.requires("docker")
+
 # Only root may start an engine; everybody is root in a user namespace of his own.
-root = pytest.mark.requires("userns")
+root = pytest.mark.requires("docker" if os.geteuid() == 0 else "userns")
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
 
 ENGINE = Path(__file__).parents[1] / "engine"
