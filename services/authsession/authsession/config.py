@@ -1,14 +1,14 @@
 """What can be configured: the environment variables with the prefix AUTHSESSION_."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from servicekit import stores
 from servicekit.client import HttpClient
 from servicekit.config import ServiceConfig, optional, variable
-from servicekit.parsers import Parser, base64_key, integer, milliseconds, one_of, text, url
-from servicekit.redis import Redis
+from servicekit.parsers import Parser, base64_key, integer, milliseconds, one_of, text, url, usable
 
 PREFIX: Final = "AUTHSESSION"
 _LOCALE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
@@ -29,28 +29,12 @@ def locales() -> Parser[tuple[str, ...]]:
     return parse
 
 
-def usable(parse: Parser[str], client: Callable[[str], object]) -> Parser[str]:
-    """A URL that `client` takes: what it refuses is a wrong configuration, not a crash."""
-
-    def checked(value: str) -> str:
-        found = parse(value)
-        client(found)
-        return found
-
-    return checked
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config(ServiceConfig):
     """authsession's variables."""
 
-    redis_url: str = variable(
-        usable(url("redis", "unix"), Redis),
-        help="The Redis that holds all state, such as redis://127.0.0.1:6379/0; not a cluster",
-    )
-    redis_timeout_ms: int = variable(
-        milliseconds(), default="1000", unit="ms", help="Longest wait for an answer of Redis"
-    )
+    redis_url: str = stores.redis_url("The Redis that holds all state")
+    redis_timeout_ms: int = stores.redis_timeout_ms()
     code_pepper: bytes = variable(
         base64_key(32),
         secret=True,

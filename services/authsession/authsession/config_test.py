@@ -1,9 +1,8 @@
 import base64
-import re
 from pathlib import Path
 
 import pytest
-from servicekit.config import ConfigError, load, usage
+from servicekit.testing.settings import Settings, check_readme
 
 from authsession.config import PREFIX, Config
 from authsession.service import SERVICE
@@ -16,16 +15,11 @@ GOOD = {
     "AUTHSESSION_MAIL_ADAPTER": "stub",
     "AUTHSESSION_MAIL_STUB_FILE": "/nowhere/mails",
 }
-
-
-def problems(**changes: str) -> list[str]:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, GOOD | {f"{PREFIX}_{name}": value for name, value in changes.items()})
-    return refused.value.problems
+SETTINGS = Settings(Config, PREFIX, GOOD)
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
-    config = load(Config, PREFIX, GOOD)
+    config = SETTINGS.load()
     assert config.code_ttl_ms == 10 * 60 * 1000
     assert config.send_interval_ms == 60 * 1000
     assert config.max_tries == 5
@@ -34,10 +28,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
 
 
 def test_what_is_missing_is_named_all_at_once() -> None:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, {})
-    named = [problem.partition(":")[0] for problem in refused.value.problems]
-    assert named == [
+    assert SETTINGS.missing() == [
         "AUTHSESSION_REDIS_URL",
         "AUTHSESSION_CODE_PEPPER",
         "AUTHSESSION_USER_ADAPTER",
@@ -46,24 +37,24 @@ def test_what_is_missing_is_named_all_at_once() -> None:
 
 
 def test_an_adapter_needs_its_place() -> None:
-    assert problems(USER_ADAPTER="rest", MAIL_ADAPTER="rest") == [
+    assert SETTINGS.problems(USER_ADAPTER="rest", MAIL_ADAPTER="rest") == [
         "AUTHSESSION_USER_URL: is missing (set it, AUTHSESSION_USER_ADAPTER is 'rest')",
         "AUTHSESSION_MAIL_URL: is missing (set it, AUTHSESSION_MAIL_ADAPTER is 'rest')",
     ]
-    assert len(problems(REDIS_URL="nowhere", USER_ADAPTER="rest", MAIL_ADAPTER="rest")) == 3
-    assert len(problems(USER_ADAPTER="rest", USER_URL="nowhere")) == 1
-    assert problems(MAIL_STUB_FILE="") == [
+    assert len(SETTINGS.problems(REDIS_URL="nowhere", USER_ADAPTER="rest", MAIL_ADAPTER="rest")) == 3
+    assert len(SETTINGS.problems(USER_ADAPTER="rest", USER_URL="nowhere")) == 1
+    assert SETTINGS.problems(MAIL_STUB_FILE="") == [
         "AUTHSESSION_MAIL_STUB_FILE: is missing (set it, AUTHSESSION_MAIL_ADAPTER is 'stub')"
     ]
 
 
 @pytest.mark.parametrize("locales", [",", "en,", "EN", "en_GB", "en,de,EN", "en,en", "english"])
 def test_locales_of_another_form_are_refused(locales: str) -> None:
-    assert "AUTHSESSION_LOCALES" in problems(LOCALES=locales)[0]
+    assert "AUTHSESSION_LOCALES" in SETTINGS.problems(LOCALES=locales)[0]
 
 
 def test_locales() -> None:
-    assert load(Config, PREFIX, GOOD | {"AUTHSESSION_LOCALES": "de, en,pt-BR"}).locales == (
+    assert SETTINGS.load(LOCALES="de, en,pt-BR").locales == (
         "de",
         "en",
         "pt-BR",
@@ -81,19 +72,15 @@ def test_locales() -> None:
     ],
 )
 def test_a_url_that_no_client_takes_is_refused(name: str, value: str) -> None:
-    (problem,) = problems(**{name: value})
+    (problem,) = SETTINGS.problems(**{name: value})
     assert problem.startswith(f"AUTHSESSION_{name}: ")
     assert problem.endswith(")")
 
 
 def test_a_pepper_is_never_quoted() -> None:
-    (problem,) = problems(CODE_PEPPER="c2VjcmV0")
+    (problem,) = SETTINGS.problems(CODE_PEPPER="c2VjcmV0")
     assert "c2VjcmV0" not in problem
 
 
 def test_the_readme_lists_every_variable_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(AUTHSESSION_[A-Z_]+)` \| (.*?) \|", README.read_text(), re.MULTILINE))
-    expected = {name: re.sub(r"^default (.*)$", r"`\1`", state) for name, state, _ in usage(Config, PREFIX)}
-    for listener in SERVICE.listeners:
-        expected[f"{PREFIX}_{listener.name.upper()}_ADDR"] = f"`{listener.default}`"
-    assert rows == expected
+    check_readme(README, SERVICE)

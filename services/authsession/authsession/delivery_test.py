@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 from servicekit.client import HttpClient
+from servicekit.testing.peer import Answer
 
-from authsession.conftest import Peer, World
+from authsession.conftest import Service, World
 from authsession.delivery import Deliveries, QueueFullError, Rules
 from authsession.mail import LoginCode, RestMail
 
@@ -25,11 +26,9 @@ def mail(n: int = 1) -> LoginCode:
 class Queue:
     """Deliveries to a peer."""
 
-    def __init__(
-        self, world: World, *replies: tuple[int, object] | bytes | str, timeout: float = 5.0, **rules: Any
-    ) -> None:
+    def __init__(self, world: World, *replies: Answer, timeout: float = 5.0, **rules: Any) -> None:
         self.world = world
-        self.peer: Peer
+        self.peer: Service
         self.peer, url = world.peer(*replies)
         self.state = world.dependency("mail")
         client = world.enter(HttpClient(url, timeout=timeout))

@@ -1,22 +1,22 @@
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import jsonschema_rs
 import pytest
 from servicekit.client import HttpClient, Reply
 from servicekit.http import Router
 from servicekit.redis import Redis
-from servicekit.server import HttpServer
+from servicekit.testing.contract import Contract
+from servicekit.testing.peer import Answer
+from servicekit.testing.serving import serving
+from servicekit.testing.valkey import embedded_valkey
 
-from authsession import openapi
 from authsession.blocks import Blocks
-from authsession.conftest import MAX_EVENTS, RETENTION_MS, Valkey, World, key
+from authsession.conftest import MAX_EVENTS, RETENTION_MS, World, key
 from authsession.delivery import Deliveries, Rules
 from authsession.handlers import Handlers
 from authsession.mail import RestMail
+from authsession.openapi import PUBLISHED
 from authsession.signin import SignIn
 from authsession.users import RestUsers
 
@@ -26,7 +26,7 @@ BLOCKS = "/api/v1/internal/user-blocks"
 WHY = {"reason_code": "lost_device", "actor": "user:u1"}
 ACTIVE = (200, {"user_id": "u1", "status": "active"})
 ACCEPTED = (202, {"delivery_id": "d1"})
-CONTRACT = openapi.document()
+CONTRACT = Contract(PUBLISHED.document(), jsonschema_rs.validator_for)
 
 
 class Api:
@@ -58,7 +58,7 @@ class Api:
             locales=("en", "de"),
         )
         router = Router(handlers.routes(), listener="http", metrics=world.metrics)
-        self._client = world.enter(HttpClient(world.enter(_serving(router))))
+        self._client = world.enter(HttpClient(world.enter(serving(router))))
 
     def call(self, method: str, path: str, document: object = None, **headers: str) -> Reply:
         """One request; its answer is checked against the contract."""
@@ -67,7 +67,7 @@ class Api:
             headers["content-type"] = "application/json"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         reply = self.world.run(self._client.request(method, path, headers=named, body=body))
-        check(method, path, reply)
+        CONTRACT.check(method, path, reply.status, json.loads(reply.body))
         return reply
 
     def send(self, address: str = "ada@example.test", **headers: str) -> str:
@@ -95,34 +95,6 @@ class Api:
         reply = self.confirm(*self.challenge(f"{name}@example.test"), client_public_key=key(name))
         assert reply.status == 200, reply.body
         return str(json.loads(reply.body)["device_session_id"])
-
-
-@asynccontextmanager
-async def _serving(router: Router) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.setblocking(False)
-        server = HttpServer(router, listening)
-        await server.start()
-        try:
-            yield "http://{}:{}".format(*listening.getsockname())
-        finally:
-            await server.drain(0)
-
-
-def check(method: str, path: str, reply: Reply) -> None:
-    """Holds an answer of a known path against the published contract."""
-    for template, item in CONTRACT["paths"].items():
-        parts, wanted = path.partition("?")[0].split("/"), template.split("/")
-        if len(parts) == len(wanted) and all(
-            w in (p, "{device_session_id}", "{user_id}") for p, w in zip(parts, wanted, strict=True)
-        ):
-            response = item[method.lower()]["responses"][str(reply.status)]
-            schema = response["content"]["application/json"]["schema"] | {
-                "components": CONTRACT["components"]
-            }
-            jsonschema_rs.validate(schema, json.loads(reply.body))
-            if reply.status != 200:
-                assert json.loads(reply.body)["error"]["code"] in response["x-error-codes"]
 
 
 @pytest.fixture
@@ -290,9 +262,7 @@ def test_faults_of_the_key_and_the_time_zone_take_no_try(api: Api) -> None:
         b"nonsense\r\n\r\n",
     ],
 )
-def test_a_failing_user_service_costs_no_try_and_the_code_stays_good(
-    api: Api, reply: tuple[int, object] | bytes | str
-) -> None:
+def test_a_failing_user_service_costs_no_try_and_the_code_stays_good(api: Api, reply: Answer) -> None:
     challenge_id, code = api.challenge()
     api.users.replies = [reply]
     for _ in range(6):
@@ -435,11 +405,9 @@ def test_a_block_of_another_form_is_refused(api: Api, document: object) -> None:
     assert api.world.command("KEYS", "authsession:*block*") == []
 
 
-def test_without_redis_everything_is_503_and_comes_back_by_itself(world: World, tmp_path: Path) -> None:
-    server = Valkey(str(tmp_path))
-    server.start()
-    try:
-        api = Api(world, server.url)
+def test_without_redis_everything_is_503_and_comes_back_by_itself(world: World) -> None:
+    with embedded_valkey() as server:
+        api = Api(world, server.unix_url)
         challenge_id, code = api.challenge()
         server.kill()
         calls = [
@@ -457,8 +425,6 @@ def test_without_redis_everything_is_503_and_comes_back_by_itself(world: World, 
         # Everything is lost: nothing of before is accepted.
         assert error(api.confirm(challenge_id, code)) == (404, "challenge_not_found")
         assert api.challenge()[0] != challenge_id
-    finally:
-        server.kill()
 
 
 def test_a_full_redis_is_503_and_nothing_is_half_written(api: Api) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from servicekit.client import HttpClient
+from servicekit.testing.peer import Answer
 
 from authsession.conftest import World
 from authsession.mail import LoginCode, MailError, RestMail, StubMail
@@ -75,9 +76,7 @@ def test_the_service_is_asked_by_its_contract(world: World) -> None:
         ((302, {}), False),
     ],
 )
-def test_any_other_answer_is_a_failure(
-    world: World, reply: tuple[int, object] | bytes | str, *, retryable: bool
-) -> None:
+def test_any_other_answer_is_a_failure(world: World, reply: Answer, *, retryable: bool) -> None:
     _, url = world.peer(reply)
     with pytest.raises(MailError) as failure:
         world.run(rest(world, url, timeout=0.3).send(MAIL))

@@ -6,7 +6,6 @@ from typing import Final
 from servicekit.app import Context, Service
 from servicekit.client import HttpClient
 from servicekit.health import Dependency
-from servicekit.http import Router
 from servicekit.listeners import Listener
 from servicekit.redis import Redis
 
@@ -67,16 +66,7 @@ async def start(context: Context[Config]) -> None:
         ),
         locales=config.locales,
     )
-    context.serve(
-        "http",
-        Router(
-            handlers.routes(),
-            listener="http",
-            metrics=context.metrics,
-            limit=config.body_limit_bytes,
-            timeout_s=config.body_timeout_ms / 1000,
-        ),
-    )
+    context.serve_operations("http", handlers.routes())
 
 
 def _adapter(context: Context[Config], name: str) -> Dependency:

@@ -2,40 +2,29 @@
 
 import base64
 import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from servicekit.client import HttpClient, Reply
+from servicekit.testing.processes import Process, Processes
+from servicekit.testing.valkey import embedded_valkey
 
-from authsession.conftest import PEPPER, Valkey, World, key
+from authsession.conftest import PEPPER, World, key
 
-MAIN = "import sys; from authsession.main import main; sys.exit(main())"
 SEND = "/api/v1/public/auth/send-email-code"
 ADDRESS = "ada.secret@example.test"
 ACCEPTED = (202, {"delivery_id": "d1"})
 
 
-@dataclass
 class Running:
     """A process of authsession that is ready."""
 
-    world: World
-    process: subprocess.Popen[bytes]
-    log: Path
-    ready: dict[str, str]
-    client: HttpClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = self.world.enter(HttpClient(f"http://{self.ready['X_LISTEN_HTTP']}"))
+    def __init__(self, world: World, process: Process) -> None:
+        self.world = world
+        self.process = process
+        self.client = world.enter(HttpClient(process.url("http")))
 
     def call(self, method: str, path: str, document: object = None) -> Reply:
         body = b"" if document is None else json.dumps(document).encode()
@@ -43,73 +32,32 @@ class Running:
         return self.world.run(self.client.request(method, path, headers=headers, body=body))
 
     def readiness(self) -> Reply:
-        admin = self.world.enter(HttpClient(f"http://{self.ready['X_LISTEN_ADMIN']}"))
+        admin = self.world.enter(HttpClient(self.process.url("admin")))
         return self.world.run(admin.request("GET", "/readyz"))
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
 class Starter:
-    """Starts processes, and ends what a test left."""
+    """Starts processes."""
 
-    def __init__(self, world: World, directory: Path) -> None:
+    def __init__(self, world: World, processes: Processes) -> None:
         self._world = world
-        self._directory = directory
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._notified: list[socket.socket] = []
+        self.processes = processes
 
-    def environment(self, url: str, **more: str) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AUTHSESSION_", "LISTEN_", "PYTHON"))
-        }
-        return kept | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "AUTHSESSION_HTTP_ADDR": "127.0.0.1:0",
-            "AUTHSESSION_ADMIN_ADDR": "127.0.0.1:0",
-            "AUTHSESSION_REDIS_URL": url,
-            "AUTHSESSION_CODE_PEPPER": base64.b64encode(PEPPER).decode(),
-            "AUTHSESSION_USER_ADAPTER": "stub",
-            "AUTHSESSION_MAIL_ADAPTER": "stub",
-            "AUTHSESSION_MAIL_STUB_FILE": str(self._directory / "mails"),
-            **more,
-        }
-
-    def start(self, url: str | None = None, **more: str) -> Running:
-        notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notified.append(notified)
-        name = f"\0authsession-test-{os.getpid()}-{len(self._running)}"
-        notified.bind(name)
-        notified.settimeout(30)
-        log = self._directory / f"log{len(self._running)}"
-        environment = self.environment(url or self._world.url, **more) | {"NOTIFY_SOCKET": f"@{name[1:]}"}
-        with log.open("wb") as stderr:
-            process = subprocess.Popen([sys.executable, "-c", MAIN], env=environment, stderr=stderr)
-        self._running.append(process)
-        while "READY=1" not in (told := notified.recv(4096).decode().split("\n")):
-            pass
-        ready = dict(line.split("=", 1) for line in told)
-        return Running(self._world, process, log, ready)
-
-    def end(self) -> None:
-        for process in self._running:
-            process.kill()
-            process.wait()
-        for notified in self._notified:
-            notified.close()
+    def start(self, **more: str) -> Running:
+        return Running(self._world, self.processes.start(**more))
 
 
 @pytest.fixture
 def starter(world: World, tmp_path: Path) -> Iterator[Starter]:
-    starter = Starter(world, tmp_path)
-    yield starter
-    starter.end()
+    variables = {
+        "AUTHSESSION_REDIS_URL": world.url,
+        "AUTHSESSION_CODE_PEPPER": base64.b64encode(PEPPER).decode(),
+        "AUTHSESSION_USER_ADAPTER": "stub",
+        "AUTHSESSION_MAIL_ADAPTER": "stub",
+        "AUTHSESSION_MAIL_STUB_FILE": str(tmp_path / "mails"),
+    }
+    with Processes("authsession", tmp_path, variables) as processes:
+        yield Starter(world, processes)
 
 
 def test_a_life_from_boot_to_stop_with_nothing_secret_in_the_log(starter: Starter, world: World) -> None:
@@ -139,9 +87,9 @@ def test_a_life_from_boot_to_stop_with_nothing_secret_in_the_log(starter: Starte
         "status": "ready",
         "dependencies": {"redis": {"status": "ok"}},
     }
-    assert running.stop() == 0
-    text = running.log.read_text()
-    events = [record["event"] for record in running.records()]
+    assert running.process.stop() == 0
+    text = running.process.log.read_text()
+    events = [record["event"] for record in running.process.records()]
     assert {
         "service_ready",
         "session_created",
@@ -149,16 +97,16 @@ def test_a_life_from_boot_to_stop_with_nothing_secret_in_the_log(starter: Starte
         "address_blocked",
         "service_stopped",
     } <= set(events)
-    assert [record for record in running.records() if record["level"] in {"WARNING", "ERROR"}] == []
+    assert [record for record in running.process.records() if record["level"] in {"WARNING", "ERROR"}] == []
     for secret in ("ada.secret", "not it", key("ada"), base64.b64encode(PEPPER).decode()):
         assert secret not in text
     assert re.search(rf"\b{code}\b", text) is None
 
 
-def test_without_redis_it_boots_says_so_once_and_recovers_by_itself(starter: Starter, tmp_path: Path) -> None:
-    server = Valkey(str(tmp_path))
-    try:
-        running = starter.start(server.url)
+def test_without_redis_it_boots_says_so_once_and_recovers_by_itself(starter: Starter) -> None:
+    with embedded_valkey() as server:
+        server.kill()
+        running = starter.start(AUTHSESSION_REDIS_URL=server.unix_url)
         for _ in range(3):
             assert running.call("POST", SEND, {"email": ADDRESS}).status == 503
             assert running.readiness().status == 503
@@ -169,10 +117,8 @@ def test_without_redis_it_boots_says_so_once_and_recovers_by_itself(starter: Sta
         assert running.readiness().status == 200
         server.kill()
         assert running.call("GET", "/api/v1/internal/sessions/s_1").status == 503
-        assert running.stop() == 0
-    finally:
-        server.kill()
-    told = [(r["level"], r["event"]) for r in running.records() if r.get("dependency") == "redis"]
+        assert running.process.stop() == 0
+    told = [(r["level"], r["event"]) for r in running.process.records() if r.get("dependency") == "redis"]
     gone, back = ("WARNING", "dependency_unavailable"), ("INFO", "dependency_available")
     assert told == [gone, back, gone]
 
@@ -180,7 +126,7 @@ def test_without_redis_it_boots_says_so_once_and_recovers_by_itself(starter: Sta
 def test_the_stubs_are_enough_to_sign_in(starter: Starter, tmp_path: Path) -> None:
     running = starter.start()
     challenge_id = json.loads(running.call("POST", SEND, {"email": ADDRESS}).body)["challenge_id"]
-    assert running.stop() == 0  # the drain has delivered the mail
+    assert running.process.stop() == 0  # the drain has delivered the mail
     code = json.loads((tmp_path / "mails").read_text())["code"]
     confirm = {
         "challenge_id": challenge_id,
@@ -202,10 +148,10 @@ def test_a_failing_mail_service_is_told_once_and_the_drain_still_delivers(
     for n in range(3):
         assert running.call("POST", SEND, {"email": f"ada{n}@example.test"}).status == 200
     world.run(peer.called(3))
-    running.process.send_signal(signal.SIGTERM)
+    running.process.terminate()
     world.run(peer.called(6))
-    assert running.process.wait(20) == 0
-    told = [(r["level"], r["event"]) for r in running.records() if r.get("dependency") == "mail"]
+    assert running.process.wait() == 0
+    told = [(r["level"], r["event"]) for r in running.process.records() if r.get("dependency") == "mail"]
     assert told == [("WARNING", "dependency_unavailable"), ("INFO", "dependency_available")]
 
 
@@ -216,8 +162,10 @@ def test_the_drain_ends_in_its_budget_when_the_mail_service_hangs(starter: Start
     )
     running.call("POST", SEND, {"email": ADDRESS})
     world.run(peer.called(1))
-    assert running.stop() == 0
-    (abandoned,) = [record for record in running.records() if record["event"] == "mail_deliveries_abandoned"]
+    assert running.process.stop() == 0
+    (abandoned,) = [
+        record for record in running.process.records() if record["event"] == "mail_deliveries_abandoned"
+    ]
     assert (abandoned["level"], abandoned["count"]) == ("WARNING", 1)
 
 
@@ -243,12 +191,7 @@ def test_two_instances_share_everything(starter: Starter, world: World) -> None:
 
 
 def test_a_boot_imports_nothing_that_it_does_not_need(starter: Starter) -> None:
-    code = "import authsession.service, sys; print(*sorted(sys.modules))"
-    environment = starter.environment("unix:///nowhere")
-    output = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    loaded = set(output.stdout.split())
+    loaded = starter.processes.modules("authsession.service")
     assert "authsession.handlers" in loaded
     assert not loaded & {
         "cryptography",

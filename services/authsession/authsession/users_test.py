@@ -1,5 +1,6 @@
 import pytest
 from servicekit.client import HttpClient
+from servicekit.testing.peer import Answer
 
 from authsession.conftest import World
 from authsession.users import RestUsers, StubUsers, User, UserServiceError
@@ -59,9 +60,7 @@ def test_the_service_is_asked_by_its_contract(world: World, status: str) -> None
         ("drop", "closed"),
     ],
 )
-def test_any_other_answer_is_a_failure(
-    world: World, reply: tuple[int, object] | bytes | str, reason: str
-) -> None:
+def test_any_other_answer_is_a_failure(world: World, reply: Answer, reason: str) -> None:
     _, url = world.peer(reply)
     with pytest.raises(UserServiceError, match=reason) as failure:
         resolve(world, rest(world, url))

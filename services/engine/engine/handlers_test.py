@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from servicekit.testing.loop import Loop
 
-from engine.conftest import Api, World, serve
+from engine.conftest import Api, serve
 from engine.store import FILE
 from engine.store_test import nearly_full
 
@@ -131,7 +132,7 @@ def test_a_turn_that_has_passed_cannot_be_ordered_or_played_again(api: Api) -> N
     assert api.call("GET", STATUS)["game"]["turn"] == 1
 
 
-def test_of_many_who_play_one_turn_at_the_same_time_one_does(api: Api, world: World) -> None:
+def test_of_many_who_play_one_turn_at_the_same_time_one_does(api: Api, world: Loop) -> None:
     api.init()
     replies = world.together(*(api.ask("POST", f"{TURN}?expected_turn=0") for _ in range(8)))
     assert sorted(reply.status for reply in replies) == [200] + [409] * 7
@@ -149,7 +150,7 @@ def test_a_report_hides_what_is_not_its_races(api: Api) -> None:
             api.turn()
 
 
-def test_the_same_seed_gives_the_same_game(world: World, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_game(world: Loop, tmp_path: Path) -> None:
     one, same, other = (
         serve(world, tmp_path / name, seed).api for name, seed in (("a", 7), ("b", 7), ("c", None))
     )
@@ -159,7 +160,7 @@ def test_the_same_seed_gives_the_same_game(world: World, tmp_path: Path) -> None
     assert one.report() == same.report() != other.report()
 
 
-def test_a_full_disk_is_told_and_nothing_has_changed(world: World, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_nothing_has_changed(world: Loop, tmp_path: Path) -> None:
     served = serve(world, tmp_path)
     served.api.init()
     before = served.api.report()
@@ -169,7 +170,7 @@ def test_a_full_disk_is_told_and_nothing_has_changed(world: World, tmp_path: Pat
     assert served.api.turn()["turn"] == 1
 
 
-def test_a_damaged_state_is_told_and_heals_when_it_is_restored(world: World, tmp_path: Path) -> None:
+def test_a_damaged_state_is_told_and_heals_when_it_is_restored(world: Loop, tmp_path: Path) -> None:
     serve(world, tmp_path).api.init()
     good = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(good[:-9])
@@ -188,7 +189,7 @@ def test_a_damaged_state_is_told_and_heals_when_it_is_restored(world: World, tmp
     assert world.run(served.health.readiness()).status == "ready"
 
 
-def test_a_finished_game_takes_no_more(world: World, tmp_path: Path) -> None:
+def test_a_finished_game_takes_no_more(world: Loop, tmp_path: Path) -> None:
     served = serve(world, tmp_path)
     served.api.init()
     game = served.store.read()

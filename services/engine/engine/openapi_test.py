@@ -1,11 +1,9 @@
-import re
 from pathlib import Path
 
-import yaml
-from servicekit.config import usage
+from servicekit.testing.contract import check_file, check_operations
+from servicekit.testing.settings import check_readme
 
-from engine import openapi
-from engine.config import PREFIX, Config
+from engine.openapi import PUBLISHED
 from engine.operations import OPERATIONS
 from engine.service import SERVICE
 
@@ -13,24 +11,15 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_published_file_is_what_the_code_says() -> None:
-    assert openapi.PATH.read_text() == openapi.text(), "run `python -m engine.openapi`"
+    check_file(PUBLISHED)
 
 
 def test_every_operation_is_published_with_its_codes() -> None:
-    paths = yaml.safe_load(openapi.PATH.read_text())["paths"]
-    for operation in OPERATIONS:
-        published = paths[operation.path][operation.method.lower()]["responses"]
-        for status, codes in operation.errors.items():
-            assert set(codes) <= set(published[str(status)]["x-error-codes"])
-    assert sum(len(item) for item in paths.values()) == len(OPERATIONS)
+    check_operations(PUBLISHED)
 
 
 def test_the_readme_lists_every_variable_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `((?:ENGINE|GAME)_[A-Z_]+)` \| (.*?) \|", README.read_text(), re.MULTILINE))
-    expected = {name: re.sub(r"^default (.*)$", r"`\1`", state) for name, state, _ in usage(Config, PREFIX)}
-    for listener in SERVICE.listeners:
-        expected[f"{PREFIX}_{listener.name.upper()}_ADDR"] = f"`{listener.default}`"
-    assert rows == expected
+    check_readme(README, SERVICE)
 
 
 def test_the_readme_names_every_error_code() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from servicekit.app import Context, Service
-from servicekit.http import Router
 from servicekit.listeners import Listener
 
 from engine.config import PREFIX, Config
@@ -18,16 +17,7 @@ async def start(context: Context[Config]) -> None:
     config = context.config
     table = Table(Store(Path(config.state_path)), seed=config.seed)
     state = context.health.dependency("state", table.check)
-    context.serve(
-        "http",
-        Router(
-            Handlers(table, state).routes(),
-            listener="http",
-            metrics=context.metrics,
-            limit=config.body_limit_bytes,
-            timeout_s=config.body_timeout_ms / 1000,
-        ),
-    )
+    context.serve_operations("http", Handlers(table, state).routes())
 
 
 SERVICE: Final = Service(

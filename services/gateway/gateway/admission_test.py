@@ -1,13 +1,14 @@
 import asyncio
+import signal
 
 import pytest
 from servicekit.parsers import Limit
 from servicekit.redis import Redis
+from servicekit.testing.valkey import Valkey
 
 from gateway.admission import Admission, reservation_key
 from gateway.limits import Bucket
 from gateway.rejection import Rejection
-from gateway.testing.valkey import Valkey
 
 WINDOW_MS = 300_000
 WIDE = (Bucket("ip", "a", Limit(1000, 1)),)
@@ -94,9 +95,9 @@ async def test_a_paused_store_admits_nothing_and_what_it_did_meanwhile_counts(ow
     async with Redis(own_valkey.url, timeout=0.2) as impatient, Redis(own_valkey.url, timeout=10.0) as redis:
         admission = Admission(redis, WINDOW_MS)
         assert await code_of(admission) == "admitted"
-        own_valkey.pause()
+        own_valkey.signal(signal.SIGSTOP)
         assert await code_of(Admission(impatient, WINDOW_MS), "2") == "session_store_unavailable"
-        own_valkey.resume()
+        own_valkey.signal(signal.SIGCONT)
         # The script was on its way: whether it ran or not, the id is never admitted twice.
         codes = [await code_of(admission, "2") for _ in range(2)]
         assert codes.count("admitted") <= 1

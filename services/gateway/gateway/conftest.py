@@ -4,13 +4,12 @@ import asyncio
 import inspect
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from servicekit.testing.valkey import Valkey, embedded_valkey
 
 from gateway.testing.device import Device
-from gateway.testing.valkey import Valkey
 
 # A deadline would make a busy machine a failure.
 settings.register_profile("gateway", deadline=None)
@@ -30,11 +29,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def valkey_server() -> Iterator[Valkey]:
     """One server for the whole run; tests ask for `valkey`."""
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    yield server
-    server.close()
+    with embedded_valkey() as server:
+        yield server
 
 
 @pytest.fixture
@@ -47,11 +45,10 @@ def valkey(valkey_server: Valkey) -> Valkey:
 
 
 @pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+def own_valkey() -> Iterator[Valkey]:
     """A server for one test, which may kill or pause it; it keeps its data over a kill."""
-    server = Valkey(tmp_path, persistent=True)
-    yield server
-    server.close()
+    with embedded_valkey("--appendonly", "yes") as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import pytest
 from servicekit.parsers import Limit
 from servicekit.redis import Redis, RedisUnavailable
+from servicekit.testing.valkey import Valkey
 
 from gateway.limits import Bucket, Exhausted, spend
-from gateway.testing.valkey import Valkey
 
 MINUTE = Limit(3, 60)
 

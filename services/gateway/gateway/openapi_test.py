@@ -1,15 +1,11 @@
-from gateway.openapi import PATH, document, text
-from gateway.public_api import OPERATIONS
+from servicekit.testing.contract import check_file, check_operations
+
+from gateway.openapi import PUBLISHED
 
 
 def test_the_published_file_is_what_the_code_says() -> None:
-    assert PATH.read_text(encoding="utf-8") == text()
+    check_file(PUBLISHED)
 
 
 def test_every_operation_is_published() -> None:
-    published = {
-        (method.upper(), path, operation["operationId"])
-        for path, methods in document()["paths"].items()
-        for method, operation in methods.items()
-    }
-    assert published == {(operation.method, operation.path, operation.id) for operation in OPERATIONS}
+    check_operations(PUBLISHED)

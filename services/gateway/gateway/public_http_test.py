@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -5,13 +6,13 @@ import msgspec
 import pytest
 from servicekit.parsers import Limit
 from servicekit.redis import Redis
+from servicekit.testing.valkey import Valkey
 
 from gateway.client_address import TrustedProxies
 from gateway.public_http import fold_email
 from gateway.signing import Signer
 from gateway.testing.http_server import http_answer
 from gateway.testing.public import SEND, UNLIMITED, Public, code_of, running_public
-from gateway.testing.valkey import Valkey
 
 TIGHT = Limit(2, 60)
 
@@ -91,10 +92,10 @@ async def test_without_redis_nothing_is_answered(own_valkey: Valkey) -> None:
 async def test_a_paused_redis_is_given_up(own_valkey: Valkey) -> None:
     async with running_public(own_valkey, redis_timeout=0.2) as public:
         accepting(public)
-        own_valkey.pause()
+        own_valkey.signal(signal.SIGSTOP)
         reply = await public.send()
         assert (reply.status, code_of(reply)) == (503, "service_unavailable")
-        own_valkey.resume()
+        own_valkey.signal(signal.SIGCONT)
 
 
 async def test_no_address_is_kept_in_redis(valkey: Valkey) -> None:

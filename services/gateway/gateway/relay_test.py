@@ -2,12 +2,12 @@ import json
 from typing import Any
 
 import pytest
+from servicekit.testing.valkey import Valkey
 
 from gateway.public_api import CONFIRM_EMAIL_CODE, SEND_EMAIL_CODE
 from gateway.relay import error_codes
 from gateway.testing.http_server import http_answer
 from gateway.testing.public import CONFIRM, SEND, code_of, running_public
-from gateway.testing.valkey import Valkey
 from gateway.tracing import TRACEPARENT_PATTERN
 
 CHALLENGE = b'{"challenge_id":"challenge-1"}'

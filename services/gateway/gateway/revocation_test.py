@@ -3,11 +3,11 @@ import asyncio
 import pytest
 from servicekit.redis import Redis
 from servicekit.streams import Entry, Reject
+from servicekit.testing.valkey import Valkey
 
 from gateway.push import Hub
 from gateway.revocation import Revocation, StoreWatch
 from gateway.sessions import SessionStore
-from gateway.testing.valkey import Valkey
 
 
 class Health:

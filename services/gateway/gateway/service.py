@@ -6,7 +6,6 @@ from contextlib import suppress
 from servicekit.app import Context, Service
 from servicekit.client import HttpClient
 from servicekit.grpc_server import GrpcServer
-from servicekit.http import Router
 from servicekit.listeners import Listener
 from servicekit.redis import Redis, RedisError
 
@@ -146,19 +145,13 @@ def _serve_http(
         ),
         proxies=proxies,
     )
-    context.serve(
+    context.serve_operations(
         "http",
-        Router(
-            [
-                (SEND_EMAIL_CODE, public.send_email_code),
-                (CONFIRM_EMAIL_CODE, public.confirm_email_code),
-                (LIST_SIGNING_KEYS, public.list_signing_keys),
-            ],
-            listener="http",
-            metrics=context.metrics,
-            limit=config.body_limit_bytes,
-            timeout_s=config.body_timeout_ms / 1000,
-        ),
+        [
+            (SEND_EMAIL_CODE, public.send_email_code),
+            (CONFIRM_EMAIL_CODE, public.confirm_email_code),
+            (LIST_SIGNING_KEYS, public.list_signing_keys),
+        ],
     )
 
 

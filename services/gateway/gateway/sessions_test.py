@@ -1,12 +1,13 @@
 import base64
+import signal
 
 import pytest
 from servicekit.redis import Redis
+from servicekit.testing.valkey import Valkey
 
 from gateway.rejection import Rejection
 from gateway.sessions import KEY_PREFIX, Session, SessionStore
 from gateway.testing.device import Device
-from gateway.testing.valkey import Valkey
 
 
 async def project(redis: Redis, fields: dict[str, str], session_id: str = "session-1") -> None:
@@ -85,9 +86,9 @@ async def test_a_dead_store_knows_no_session(own_valkey: Valkey, device: Device)
 async def test_a_paused_store_is_given_up_in_time(own_valkey: Valkey, device: Device) -> None:
     async with Redis(own_valkey.url, timeout=0.2) as impatient, Redis(own_valkey.url, timeout=10.0) as redis:
         await project(redis, device.projection())
-        own_valkey.pause()
+        own_valkey.signal(signal.SIGSTOP)
         assert await code_of(impatient) == "session_store_unavailable"
-        own_valkey.resume()
+        own_valkey.signal(signal.SIGCONT)
         await SessionStore(redis).active("session-1")
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import grpc
 import pytest
 from servicekit.parsers import Limit
+from servicekit.testing.valkey import Valkey
+from servicekit.testing.waiting import until
 
 from gateway.gatekeeper import Budgets
 from gateway.sessions import SessionStore
 from gateway.signing import event_signing_input, is_signed_by
 from gateway.testing.device import Device
 from gateway.testing.edge import WIDE, Edge, Stream, running_edge
-from gateway.testing.valkey import Valkey
-from gateway.testing.waiting import until
 
 REVOKED_WITHIN_S = 1.0
 
@@ -114,7 +114,7 @@ async def test_revocation_reaches_a_stream_whose_client_does_not_read(valkey: Va
             for _ in range(40):
                 await edge.publish(payload=base64.b64encode(bytes(65536)))
             await edge.revoke(device)
-            await until("the gateway forgets the stream", hub_has(edge, 0), 5.0)
+            await until("the gateway forgets the stream", hub_has(edge, 0), timeout=5.0)
             assert await ends_with(stream) == "session_revoked"
 
 

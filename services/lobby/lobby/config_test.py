@@ -1,8 +1,7 @@
-import re
 from pathlib import Path
 
 import pytest
-from servicekit.config import ConfigError, load, usage
+from servicekit.testing.settings import Settings, check_readme
 
 from lobby.config import PREFIX, Config
 from lobby.service import SERVICE
@@ -12,19 +11,11 @@ GOOD = {
     "LOBBY_POSTGRES_DSN": "postgresql://lobby:s3cret@127.0.0.1:5432/lobby",
     "LOBBY_REDIS_URL": "redis://127.0.0.1:6379/0",
 }
-
-
-def problems(**changes: str) -> list[str]:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, GOOD | {f"{PREFIX}_{name}": value for name, value in changes.items()})
-    return refused.value.problems
+SETTINGS = Settings(Config, PREFIX, GOOD)
 
 
 def test_what_is_missing_is_named_all_at_once() -> None:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, {})
-    named = [problem.partition(":")[0] for problem in refused.value.problems]
-    assert named == ["LOBBY_POSTGRES_DSN", "LOBBY_REDIS_URL"]
+    assert SETTINGS.missing() == ["LOBBY_POSTGRES_DSN", "LOBBY_REDIS_URL"]
 
 
 @pytest.mark.parametrize(
@@ -43,19 +34,15 @@ def test_what_is_missing_is_named_all_at_once() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(name: str, value: str) -> None:
-    (problem,) = problems(**{name: value})
+    (problem,) = SETTINGS.problems(**{name: value})
     assert problem.startswith(f"LOBBY_{name}: ")
     assert problem.endswith(")")
 
 
 def test_a_password_is_never_quoted() -> None:
-    (problem,) = problems(POSTGRES_DSN="mysql://lobby:s3cret@127.0.0.1/lobby")
+    (problem,) = SETTINGS.problems(POSTGRES_DSN="mysql://lobby:s3cret@127.0.0.1/lobby")
     assert "s3cret" not in problem
 
 
 def test_the_readme_lists_every_variable_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(LOBBY_[A-Z_]+)` \| (.*?) \|", README.read_text(), re.MULTILINE))
-    expected = {name: re.sub(r"^default (.*)$", r"`\1`", state) for name, state, _ in usage(Config, PREFIX)}
-    for listener in SERVICE.listeners:
-        expected[f"{PREFIX}_{listener.name.upper()}_ADDR"] = f"`{listener.default}`"
-    assert rows == expected
+    check_readme(README, SERVICE)

@@ -39,7 +39,7 @@ def world(postgres: Postgres) -> Iterator[World]:
     with fresh_database(postgres, MIGRATIONS) as dsn, asyncio.Runner() as runner:
         world = World(runner, dsn)
         yield world
-        world.run(world.close())
+        world.close()
 
 
 @pytest.fixture

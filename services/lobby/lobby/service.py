@@ -6,7 +6,6 @@ from typing import Final
 
 from servicekit import inbox
 from servicekit.app import Context, Service
-from servicekit.http import Router
 from servicekit.listeners import Listener
 from servicekit.outbox import Relay
 from servicekit.postgres import Database
@@ -71,16 +70,7 @@ async def start(context: Context[Config]) -> None:
     ticker = Ticker(store, every_ms=config.tick_ms, start_timeout_ms=config.start_timeout_ms)
     context.task(ticker.run(), name="ticker")
     handlers = Handlers(store, Rules(invite_ttl_ms=config.invite_ttl_ms))
-    context.serve(
-        "http",
-        Router(
-            handlers.routes(),
-            listener="http",
-            metrics=context.metrics,
-            limit=config.body_limit_bytes,
-            timeout_s=config.body_timeout_ms / 1000,
-        ),
-    )
+    context.serve_operations("http", handlers.routes())
 
 
 SERVICE: Final = Service(

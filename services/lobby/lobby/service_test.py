@@ -1,13 +1,7 @@
 """The real process: its boot, its streams, its outages, its drain."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +9,7 @@ import pytest
 from servicekit.client import HttpClient
 from servicekit.redis import Redis
 from servicekit.testing.postgres import Postgres, fresh_database
+from servicekit.testing.processes import Process, Processes
 from servicekit.testing.valkey import Valkey
 from servicekit.testing.waiting import until
 
@@ -22,21 +17,14 @@ from lobby.testing import streams
 from lobby.testing.api import OWNER, Answer, check, draft
 from lobby.testing.world import World
 
-MAIN = "import sys; from lobby.main import main; sys.exit(main())"
 
-
-@dataclass
 class Running:
     """A process of lobby that is ready."""
 
-    world: World
-    process: subprocess.Popen[bytes]
-    log: Path
-    ready: dict[str, str]
-    client: HttpClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = self.world.enter(HttpClient(f"http://{self.ready['X_LISTEN_HTTP']}", timeout=10))
+    def __init__(self, world: World, process: Process) -> None:
+        self.world = world
+        self.process = process
+        self.client = world.enter(HttpClient(process.url("http"), timeout=10))
 
     def call(self, method: str, path: str, user: str = OWNER, document: object = None) -> Answer:
         body = b"" if document is None else json.dumps(document).encode()
@@ -56,7 +44,7 @@ class Running:
         return found
 
     def readiness(self) -> tuple[int, dict[str, Any]]:
-        admin = self.world.enter(HttpClient(f"http://{self.ready['X_LISTEN_ADMIN']}", timeout=10))
+        admin = self.world.enter(HttpClient(self.process.url("admin"), timeout=10))
         reply = self.world.run(admin.request("GET", "/readyz"))
         return reply.status, json.loads(reply.body)["dependencies"]
 
@@ -78,13 +66,6 @@ class Running:
         path = f"/api/v1/games/{game_id}"
         reply = await self.client.request("GET", path, headers={"x-user-id": OWNER})
         return bool(json.loads(reply.body)["status"] == status)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
 def wait(world: World, what: str, condition: Any) -> None:
@@ -128,67 +109,25 @@ class Streams:
 
 
 class Starter:
-    """Starts processes, and ends what a test left."""
+    """Starts processes."""
 
-    def __init__(self, world: World, directory: Path, redis_url: str) -> None:
+    def __init__(self, world: World, processes: Processes) -> None:
         self._world = world
-        self._directory = directory
-        self._redis_url = redis_url
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._notified: list[socket.socket] = []
-
-    def environment(self, **more: str) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("LOBBY_", "LISTEN_", "PYTHON"))
-        }
-        return kept | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "LOBBY_HTTP_ADDR": "127.0.0.1:0",
-            "LOBBY_ADMIN_ADDR": "127.0.0.1:0",
-            "LOBBY_POSTGRES_DSN": self._world.dsn,
-            "LOBBY_REDIS_URL": self._redis_url,
-            "LOBBY_TICK_MS": "20",
-            **more,
-        }
+        self.processes = processes
 
     def start(self, **more: str) -> Running:
-        notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notified.append(notified)
-        name = f"\0lobby-test-{os.getpid()}-{len(self._running)}"
-        notified.bind(name)
-        notified.settimeout(30)
-        log = self._directory / f"log{len(self._running)}"
-        environment = self.environment(**more) | {"NOTIFY_SOCKET": f"@{name[1:]}"}
-        with log.open("wb") as stderr:
-            process = subprocess.Popen([sys.executable, "-c", MAIN], env=environment, stderr=stderr)
-        self._running.append(process)
-        while "READY=1" not in (told := notified.recv(4096).decode().split("\n")):
-            pass
-        ready = dict(line.split("=", 1) for line in told)
-        return Running(self._world, process, log, ready)
-
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Runs to the end."""
-        command = [sys.executable, "-c", MAIN, *arguments]
-        return subprocess.run(
-            command, env=self.environment(**more), capture_output=True, text=True, timeout=30, check=False
-        )
-
-    def end(self) -> None:
-        for process in self._running:
-            process.kill()
-            process.wait()
-        for notified in self._notified:
-            notified.close()
+        return Running(self._world, self.processes.start(**more))
 
 
 @pytest.fixture
 def starter(world: World, tmp_path: Path, valkey: Valkey) -> Iterator[Starter]:
-    starter = Starter(world, tmp_path, valkey.url)
-    yield starter
-    starter.end()
+    variables = {
+        "LOBBY_POSTGRES_DSN": world.dsn,
+        "LOBBY_REDIS_URL": valkey.url,
+        "LOBBY_TICK_MS": "20",
+    }
+    with Processes("lobby", tmp_path, variables) as processes:
+        yield Starter(world, processes)
 
 
 @pytest.fixture
@@ -236,9 +175,11 @@ def test_a_life_from_boot_to_stop(starter: Starter, redis: Streams) -> None:
     running.do(f"/{game_id}/finish")
     (stop,) = redis.entries("runtime:stop_jobs")
     assert (stop["game_id"], stop["reason"]) == (game_id, "finished")
-    assert running.stop() == 0
+    assert running.process.stop() == 0
     assert redis.pending("runtime:job_results") == redis.pending("user:lifecycle_events") == 0
-    troubles = [record["event"] for record in running.records() if record["level"] in {"WARNING", "ERROR"}]
+    troubles = [
+        record["event"] for record in running.process.records() if record["level"] in {"WARNING", "ERROR"}
+    ]
     assert troubles == ["stream_entry_rejected"]
 
 
@@ -250,7 +191,7 @@ def test_a_start_without_a_result_times_out(starter: Starter, redis: Streams) ->
     (start,), (stop,) = redis.entries("runtime:start_jobs"), redis.entries("runtime:stop_jobs")
     assert stop["reason"] == "start_timeout"
     assert int(stop["requested_at_ms"]) > int(start["requested_at_ms"])
-    assert running.stop() == 0
+    assert running.process.stop() == 0
 
 
 def test_what_an_instance_leaves_behind_another_takes_over(starter: Starter, redis: Streams) -> None:
@@ -259,7 +200,6 @@ def test_what_an_instance_leaves_behind_another_takes_over(starter: Starter, red
     for game_id in games:
         one.do(f"/{game_id}/start")
     one.process.kill()
-    one.process.wait()
     jobs = redis.entries("runtime:start_jobs", 2)
     assert [job["game_id"] for job in jobs] == games
     for job in jobs:
@@ -268,7 +208,7 @@ def test_what_an_instance_leaves_behind_another_takes_over(starter: Starter, red
         other.until(game_id, "running")
     keys = [entry["idempotency_key"] for entry in redis.entries("notification:intents", 12)]
     assert len(set(keys)) == len(keys) == 12
-    assert other.stop() == 0
+    assert other.process.stop() == 0
 
 
 def test_it_serves_without_redis_and_sends_when_it_is_back(
@@ -292,7 +232,7 @@ def test_it_serves_without_redis_and_sends_when_it_is_back(
     redis.add("runtime:job_results", **result(game_id, job["requested_at_ms"]))
     running.until(game_id, "running")
     assert len(redis.entries("notification:intents", 6)) == 6
-    assert running.stop() == 0
+    assert running.process.stop() == 0
 
 
 def test_it_answers_503_without_postgres_and_heals(
@@ -318,13 +258,13 @@ def test_it_answers_503_without_postgres_and_heals(
     (job,) = redis.entries("runtime:start_jobs")
     redis.add("runtime:job_results", **result(game_id, job["requested_at_ms"]))
     running.until(game_id, "running")
-    assert running.stop() == 0
-    told = [(r["level"], r["event"]) for r in running.records() if r.get("dependency") == "postgres"]
+    assert running.process.stop() == 0
+    told = [(r["level"], r["event"]) for r in running.process.records() if r.get("dependency") == "postgres"]
     assert told == [("WARNING", "dependency_unavailable"), ("INFO", "dependency_available")]
 
 
 def test_what_is_wrong_with_the_configuration_is_said_at_once(starter: Starter) -> None:
-    done = starter.run(LOBBY_POSTGRES_DSN="", LOBBY_REDIS_URL="nowhere", LOBBY_TICK_MS="0")
+    done = starter.processes.run(LOBBY_POSTGRES_DSN="", LOBBY_REDIS_URL="nowhere", LOBBY_TICK_MS="0")
     assert done.returncode == 78
     names = [line.partition(":")[0] for line in done.stderr.splitlines()]
     assert names == ["LOBBY_POSTGRES_DSN", "LOBBY_REDIS_URL", "LOBBY_TICK_MS"]
@@ -332,18 +272,16 @@ def test_what_is_wrong_with_the_configuration_is_said_at_once(starter: Starter) 
 
 def test_migrate_brings_a_database_up_to_date(starter: Starter, postgres: Postgres) -> None:
     with fresh_database(postgres, None) as dsn:
-        first = starter.run("migrate", LOBBY_POSTGRES_DSN=dsn)
+        first = starter.processes.run("migrate", LOBBY_POSTGRES_DSN=dsn)
         assert (first.returncode, first.stdout) == (0, "applied 0001_games.sql\napplied 0002_messages.sql\n")
-        again = starter.run("migrate", LOBBY_POSTGRES_DSN=dsn)
+        again = starter.processes.run("migrate", LOBBY_POSTGRES_DSN=dsn)
         assert (again.returncode, again.stdout) == (0, "nothing to apply\n")
-    assert starter.run("migrate", LOBBY_POSTGRES_DSN="postgresql://127.0.0.1:1/lobby").returncode == 69
+    assert (
+        starter.processes.run("migrate", LOBBY_POSTGRES_DSN="postgresql://127.0.0.1:1/lobby").returncode == 69
+    )
 
 
 def test_a_boot_imports_nothing_that_it_does_not_need(starter: Starter) -> None:
-    code = "import lobby.service, sys; print(*sorted(sys.modules))"
-    output = subprocess.run(
-        [sys.executable, "-c", code], env=starter.environment(), capture_output=True, text=True, check=True
-    )
-    loaded = set(output.stdout.split())
+    loaded = starter.processes.modules("lobby.service")
     assert "lobby.handlers" in loaded
     assert not loaded & {"yaml", "importlib.metadata", "starlette", "redis", "httpx", "psycopg", "hypothesis"}

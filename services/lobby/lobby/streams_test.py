@@ -2,15 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import jsonschema_rs
 import msgspec
 import pytest
 from servicekit.streams import Entry, Reject
+from servicekit.testing.contract import patterns
 
 from lobby import intents, jobs, results, users
 from lobby.entries import fields
+from lobby.openapi import PUBLISHED
 from lobby.testing import streams
 
 GAME = "g-" + "0" * 32
@@ -87,15 +88,7 @@ def published(stream: str, entry: dict[str, str]) -> bool:
 
 
 def test_no_pattern_lets_a_line_end_through() -> None:
-    def patterns(node: Any) -> list[str]:
-        if isinstance(node, dict):
-            own = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
-            return own + [found for value in node.values() for found in patterns(value)]
-        return [found for item in node for found in patterns(item)] if isinstance(node, list) else []
-
-    from lobby import openapi
-
-    found = patterns(streams.PUBLISHED) + patterns(openapi.document())
+    found = patterns(streams.PUBLISHED, PUBLISHED.document())
     assert len(found) > 10
     for pattern in found:
         assert pattern.endswith(r"(?!\n)$"), pattern

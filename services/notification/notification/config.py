@@ -1,31 +1,18 @@
 """What can be configured: the environment variables with the prefix NOTIFICATION_."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from servicekit import stores
 from servicekit.client import HttpClient
-from servicekit.config import ServiceConfig, optional, variable
-from servicekit.parsers import Parser, integer, milliseconds, postgres_dsn, url
-from servicekit.redis import Redis
+from servicekit.config import ServiceConfig, variable
+from servicekit.parsers import Parser, integer, milliseconds, url, usable
 
 from notification.address import InvalidAddress, checked
 from notification.language import is_tag
 
 PREFIX: Final = "NOTIFICATION"
-_INSTANCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-def usable(parse: Parser[str], client: Callable[[str], object]) -> Parser[str]:
-    """A URL that `client` takes: what it refuses is a wrong configuration, not a crash."""
-
-    def checked_url(value: str) -> str:
-        found = parse(value)
-        client(found)
-        return found
-
-    return checked_url
 
 
 def addresses() -> Parser[tuple[str, ...]]:
@@ -58,46 +45,18 @@ def locale() -> Parser[str]:
     return parse
 
 
-def instance_id() -> Parser[str]:
-    """A name for this process."""
-
-    def parse(value: str) -> str:
-        if _INSTANCE.fullmatch(value) is None:
-            raise ValueError(f"{value!r} is not a name (give 1 to 64 of A-Z a-z 0-9 . _ -)")
-        return value
-
-    return parse
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config(ServiceConfig):
     """notification's variables."""
 
-    postgres_dsn: str = variable(
-        postgres_dsn(),
-        secret=True,
-        help="The database, such as postgresql://user:password@host:5432/notification",
+    postgres_dsn: str = stores.postgres_dsn(
+        "The database, such as postgresql://user:password@host:5432/notification"
     )
-    postgres_timeout_ms: int = variable(
-        milliseconds(), default="2000", unit="ms", help="Longest wait for an answer of Postgres"
-    )
-    redis_url: str = variable(
-        usable(url("redis", "unix"), Redis),
-        help="The Redis of the streams, such as redis://127.0.0.1:6379/0; not a cluster",
-    )
-    redis_timeout_ms: int = variable(
-        milliseconds(), default="1000", unit="ms", help="Longest wait for an answer of Redis"
-    )
-    instance_id: str | None = optional(
-        instance_id(),
-        help="Names this instance in the consumer groups; each running instance needs its own. Default: a random one",
-    )
-    claim_idle_ms: int = variable(
-        milliseconds(),
-        default="30000",
-        unit="ms",
-        help="Silence after which entries that another instance has taken are taken over from it",
-    )
+    postgres_timeout_ms: int = stores.postgres_timeout_ms()
+    redis_url: str = stores.redis_url("The Redis of the streams")
+    redis_timeout_ms: int = stores.redis_timeout_ms()
+    instance_id: str | None = stores.instance_id()
+    claim_idle_ms: int = stores.claim_idle_ms()
     batch_size: int = variable(
         integer(1, 1000), default="200", help="Intents that are taken in together, in one transaction"
     )

@@ -1,10 +1,10 @@
-import re
 from pathlib import Path
 
 import pytest
-from servicekit.config import ConfigError, load, usage
+from servicekit.testing.settings import Settings, check_readme
 
 from notification.config import PREFIX, Config
+from notification.service import SERVICE
 
 README = Path(__file__).parents[1] / "README.md"
 GOOD = {
@@ -13,30 +13,23 @@ GOOD = {
     "NOTIFICATION_USER_URL": "http://127.0.0.1:8200",
     "NOTIFICATION_ADMIN_EMAILS": "ops@example.test",
 }
-
-
-def problems(**changes: str) -> list[str]:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, GOOD | {f"{PREFIX}_{name}": value for name, value in changes.items()})
-    return refused.value.problems
+SETTINGS = Settings(Config, PREFIX, GOOD)
 
 
 def test_what_is_missing_is_named_all_at_once() -> None:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, {})
-    assert [problem.partition(":")[0] for problem in refused.value.problems] == list(GOOD)
+    assert SETTINGS.missing() == list(GOOD)
 
 
 def test_addresses() -> None:
-    given = GOOD | {"NOTIFICATION_ADMIN_EMAILS": "ops@example.test, Ada@example.test"}
-    assert load(Config, PREFIX, given).admin_emails == ("ops@example.test", "Ada@example.test")
+    given = "ops@example.test, Ada@example.test"
+    assert SETTINGS.load(ADMIN_EMAILS=given).admin_emails == ("ops@example.test", "Ada@example.test")
 
 
 @pytest.mark.parametrize(
     "addresses", [",", "ops@example.test,", "ops", "ops@example.test\r\nBcc: x@y.test", "a@b.test,A@b.test"]
 )
 def test_wrong_addresses_are_refused_and_not_quoted(addresses: str) -> None:
-    (problem,) = problems(ADMIN_EMAILS=addresses)
+    (problem,) = SETTINGS.problems(ADMIN_EMAILS=addresses)
     assert problem.startswith("NOTIFICATION_ADMIN_EMAILS: ")
     assert addresses not in problem
 
@@ -58,21 +51,15 @@ def test_wrong_addresses_are_refused_and_not_quoted(addresses: str) -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_a_remedy(name: str, value: str) -> None:
-    (problem,) = problems(**{name: value})
+    (problem,) = SETTINGS.problems(**{name: value})
     assert problem.startswith(f"NOTIFICATION_{name}: ") or f"{PREFIX}_{name}, {value}" in problem
     assert problem.endswith(")")
 
 
 def test_a_password_is_never_quoted() -> None:
-    (problem,) = problems(POSTGRES_DSN="postgresql://notification:secret@127.0.0.1:0/notification")
+    (problem,) = SETTINGS.problems(POSTGRES_DSN="postgresql://notification:secret@127.0.0.1:0/notification")
     assert "secret" not in problem
 
 
 def test_the_readme_lists_every_variable_with_its_default() -> None:
-    from notification.service import SERVICE
-
-    rows = dict(re.findall(r"^\| `(NOTIFICATION_[A-Z_]+)` \| (.*?) \|", README.read_text(), re.MULTILINE))
-    expected = {name: re.sub(r"^default (.*)$", r"`\1`", state) for name, state, _ in usage(Config, PREFIX)}
-    for listener in SERVICE.listeners:
-        expected[f"{PREFIX}_{listener.name.upper()}_ADDR"] = f"`{listener.default}`"
-    assert rows == expected
+    check_readme(README, SERVICE)

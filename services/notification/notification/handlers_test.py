@@ -1,22 +1,22 @@
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jsonschema_rs
 import pytest
-import yaml
 from servicekit.http import Router
+from servicekit.testing.contract import Contract
 
 from notification import push
 from notification.catalogue import Channel
 from notification.dead_letters import DeadLetters
 from notification.handlers import Handlers
+from notification.openapi import PUBLISHED
 from notification.testing.samples import fields
 from notification.testing.world import World
 
-OPENAPI: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "api" / "openapi.yaml").read_text())
+CONTRACT = Contract(PUBLISHED.document(), jsonschema_rs.validator_for)
 DEAD_LETTERS = "/api/v1/internal/dead-letters"
 GAME = "lobby.game_started"
 WHY = {"reason_code": "mended", "actor": "admin:17"}
@@ -49,19 +49,8 @@ class Api:
 
         self.world.run(self._router(scope, receive, send))
         status, answer = sent[0]["status"], json.loads(sent[1]["body"])
-        self._check(method, path, status, answer)
+        CONTRACT.check(method, target, status, answer)
         return status, answer
-
-    def _check(self, method: str, path: str, status: int, answer: object) -> None:
-        (template,) = (each for each in OPENAPI["paths"] if len(each.split("/")) == len(path.split("/")) and all(
-            part.startswith("{") or part == given for part, given in zip(each.split("/"), path.split("/"), strict=True)
-        ))  # fmt: skip
-        responses = OPENAPI["paths"][template][method.lower()]["responses"]
-        response = responses[str(status)]
-        schema = response["content"]["application/json"]["schema"]
-        jsonschema_rs.validator_for({**schema, "components": OPENAPI["components"]}).validate(answer)
-        if status >= 400 and isinstance(answer, dict):
-            assert answer["error"]["code"] in response["x-error-codes"]
 
 
 @pytest.fixture
@@ -83,7 +72,7 @@ def test_an_intent_with_each_of_its_routes(world: World, api: Api) -> None:
     instance = world.instance()
     key = "lobby/invite:1?x"
     world.run(instance.take(fields(idempotency_key=key), fields(idempotency_key=key, occurred_at_ms="5")))
-    world.users.answer("u-1", (503, {}))
+    world.users.give("u-1", (503, {}))
     world.run(instance.attempt(instance.mails))
     target = f"/api/v1/internal/intents/{quote(key, safe='')}"
     status, answer = api.call("GET", target)
@@ -211,7 +200,7 @@ def test_what_was_published_all_the_same_is_not_doubled_by_a_replay(world: World
 
 
 def test_a_route_that_dies_again_has_a_new_dead_letter_and_a_new_budget(world: World, api: Api) -> None:
-    world.users.answer("u-1", *[(503, {})] * 4)
+    world.users.give("u-1", *[(503, {})] * 4)
     instance = world.instance(max_attempts=2)
     world.run(instance.take(fields()))
     ids = []

@@ -128,7 +128,7 @@ def test_what_the_user_is_like_decides(
 )  # fmt: skip
 def test_what_the_user_service_answers_decides(world: World, answer: Any, expected: tuple[str, str]) -> None:
     world.users.add("u-1")
-    world.users.answer("u-1", answer)
+    world.users.give("u-1", answer)
     send(world, fields(INVITE))
     assert outcome(world) == expected
 
@@ -142,7 +142,7 @@ def test_another_users_document_is_not_used(world: World) -> None:
         "time_zone": "",
         "status": "active",
     }
-    world.users.answer("u-1", (200, other))
+    world.users.give("u-1", (200, other))
     send(world, fields(INVITE))
     assert outcome(world) == ("pending", "user_service_malformed")
 

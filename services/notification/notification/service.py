@@ -8,7 +8,6 @@ from servicekit.app import Context, Service
 from servicekit.client import HttpClient
 from servicekit.context import Drain
 from servicekit.health import Dependency
-from servicekit.http import Router
 from servicekit.listeners import Listener
 from servicekit.postgres import Database
 from servicekit.redis import Redis
@@ -116,16 +115,7 @@ async def start(context: Context[Config]) -> None:
     context.task(housekeeping.run(), name="housekeeping")
     lanes: dict[Channel, Lane] = {"push": pushes, "email": mails}
     handlers = Handlers(store, DeadLetters(store), lambda channel: lanes[channel].wake())
-    context.serve(
-        "http",
-        Router(
-            handlers.routes(),
-            listener="http",
-            metrics=context.metrics,
-            limit=config.body_limit_bytes,
-            timeout_s=config.body_timeout_ms / 1000,
-        ),
-    )
+    context.serve_operations("http", handlers.routes())
 
 
 def _publisher(config: Config, redis: Redis, stream: str, max_length: int) -> Publisher:

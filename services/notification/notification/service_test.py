@@ -1,48 +1,33 @@
 """The real process: its boot, its logs over a whole life, outages, its drain."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from servicekit.client import HttpClient, Reply
 from servicekit.testing.postgres import Postgres, embedded_postgres, fresh_database
+from servicekit.testing.processes import Process, Processes
 from servicekit.testing.valkey import Valkey, embedded_valkey
 
 from notification.service import MIGRATIONS
 from notification.testing.samples import fields
 from notification.testing.world import World, running
 
-MAIN = "import sys; from notification.main import main; sys.exit(main())"
 INTENTS = "notification:intents"
 GAME = "lobby.game_started"
 INVITE = "lobby.invite_created"
 
 
-@dataclass
 class Running:
     """A process of notification that is ready."""
 
-    world: World
-    process: subprocess.Popen[bytes]
-    log: Path
-    ready: dict[str, str]
-    client: HttpClient = field(init=False)
-    admin: HttpClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = HttpClient(f"http://{self.ready['X_LISTEN_HTTP']}", timeout=10)
-        self.admin = HttpClient(f"http://{self.ready['X_LISTEN_ADMIN']}", timeout=10)
-        self.world.enter(self.client)
-        self.world.enter(self.admin)
+    def __init__(self, world: World, process: Process) -> None:
+        self.world = world
+        self.process = process
+        self.client = world.enter(HttpClient(process.url("http"), timeout=10))
+        self.admin = world.enter(HttpClient(process.url("admin"), timeout=10))
 
     def call(self, method: str, path: str, document: object = None) -> Reply:
         body = b"" if document is None else json.dumps(document).encode()
@@ -57,78 +42,35 @@ class Running:
     def metrics(self) -> str:
         return self.world.run(self.admin.request("GET", "/metrics")).body.decode()
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
 
 class Starter:
-    """Starts processes, and ends what a test left."""
+    """Starts processes."""
 
-    def __init__(self, world: World, directory: Path) -> None:
-        self.world = world
-        self._directory = directory
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._stack = ExitStack()
-
-    def environment(self, **more: str) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("NOTIFICATION_", "LISTEN_", "PYTHON"))
-        }
-        return kept | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "NOTIFICATION_HTTP_ADDR": "127.0.0.1:0",
-            "NOTIFICATION_ADMIN_ADDR": "127.0.0.1:0",
-            "NOTIFICATION_POSTGRES_DSN": self.world.dsn,
-            "NOTIFICATION_REDIS_URL": self.world.redis_url,
-            "NOTIFICATION_USER_URL": self.world.user_url,
-            "NOTIFICATION_ADMIN_EMAILS": "ops.secret@example.test",
-            "NOTIFICATION_POLL_MS": "20",
-            **more,
-        }
-
-    def command(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        """Run the program to its end."""
-        return subprocess.run(
-            [sys.executable, "-c", MAIN, *arguments],
-            env={name: value for name, value in self.environment(**more).items() if value},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def __init__(self, world: World, processes: Processes) -> None:
+        self._world = world
+        self.processes = processes
 
     def start(self, **more: str) -> Running:
-        notified = self._stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        name = f"\0notification-test-{os.getpid()}-{len(self._processes)}"
-        notified.bind(name)
-        notified.settimeout(30)
-        log = self._directory / f"log{len(self._processes)}"
-        environment = self.environment(**more) | {"NOTIFY_SOCKET": f"@{name[1:]}"}
-        with log.open("wb") as stderr:
-            process = subprocess.Popen([sys.executable, "-c", MAIN], env=environment, stderr=stderr)
-        self._processes.append(process)
-        while "READY=1" not in (told := notified.recv(4096).decode().split("\n")):
-            pass
-        return Running(self.world, process, log, dict(line.split("=", 1) for line in told))
+        return Running(self._world, self.processes.start(**more))
 
-    def end(self) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
-        self._stack.close()
+
+@contextmanager
+def starting(world: World, folder: Path) -> Iterator[Starter]:
+    variables = {
+        "NOTIFICATION_POSTGRES_DSN": world.dsn,
+        "NOTIFICATION_REDIS_URL": world.redis_url,
+        "NOTIFICATION_USER_URL": world.user_url,
+        "NOTIFICATION_ADMIN_EMAILS": "ops.secret@example.test",
+        "NOTIFICATION_POLL_MS": "20",
+    }
+    with Processes("notification", folder, variables) as processes:
+        yield Starter(world, processes)
 
 
 @pytest.fixture
 def starter(world: World, tmp_path: Path) -> Iterator[Starter]:
-    starter = Starter(world, tmp_path)
-    yield starter
-    starter.end()
+    with starting(world, tmp_path) as starter:
+        yield starter
 
 
 def add(world: World, *entries: dict[str, bytes], stream: str = INTENTS) -> None:
@@ -176,20 +118,20 @@ def test_a_life_from_boot_to_stop_with_nothing_secret_in_the_log(starter: Starte
     assert {route["channel"] for route in intent["routes"]} == {"push", "email"}
     assert service.readiness() == (200, {"redis": "ok", "postgres": "ok"})
     assert 'notification_user_up{dependency="user"} 1' in service.metrics()
-    assert service.stop() == 0
-    records = service.records()
+    assert service.process.stop() == 0
+    records = service.process.records()
     assert {"service_ready", "dead_letter_replayed", "service_stopped"} <= {each["event"] for each in records}
     assert sorted(each["event"] for each in records if each["level"] in {"WARNING", "ERROR"}) == [
         "route_dead",
         "stream_entry_rejected",
     ]
-    text = service.log.read_text()
+    text = service.process.log.read_text()
     for secret in ("secret", "Evening round"):
         assert secret not in text
 
 
 def test_configuration_errors_are_said_all_at_once(starter: Starter) -> None:
-    run = starter.command(
+    run = starter.processes.run(
         NOTIFICATION_POSTGRES_DSN="", NOTIFICATION_REDIS_URL="nowhere", NOTIFICATION_LEASE_MS="1"
     )
     assert run.returncode == 78
@@ -202,20 +144,20 @@ def test_configuration_errors_are_said_all_at_once(starter: Starter) -> None:
 
 def test_help_and_version_need_no_configuration(starter: Starter) -> None:
     bare = dict.fromkeys(("NOTIFICATION_POSTGRES_DSN", "NOTIFICATION_REDIS_URL", "NOTIFICATION_USER_URL"), "")
-    assert "NOTIFICATION_ADMIN_EMAILS" in starter.command("--help", **bare).stdout
-    assert starter.command("--version", **bare).stdout.startswith("notification ")
+    assert "NOTIFICATION_ADMIN_EMAILS" in starter.processes.run("--help", **bare).stdout
+    assert starter.processes.run("--version", **bare).stdout.startswith("notification ")
 
 
 def test_migrate_applies_the_migrations_and_ends(starter: Starter, postgres_server: Postgres) -> None:
     with fresh_database(postgres_server, None) as dsn:
-        first = starter.command("migrate", NOTIFICATION_POSTGRES_DSN=dsn)
-        again = starter.command("migrate", NOTIFICATION_POSTGRES_DSN=dsn)
+        first = starter.processes.run("migrate", NOTIFICATION_POSTGRES_DSN=dsn)
+        again = starter.processes.run("migrate", NOTIFICATION_POSTGRES_DSN=dsn)
     assert (first.returncode, first.stdout) == (0, "applied 0001_notification.sql\n")
     assert (again.returncode, again.stdout) == (0, "nothing to apply\n")
 
 
 def test_migrate_without_a_database_says_so(starter: Starter) -> None:
-    run = starter.command("migrate", NOTIFICATION_POSTGRES_DSN="postgresql://nobody@127.0.0.1:1/none")
+    run = starter.processes.run("migrate", NOTIFICATION_POSTGRES_DSN="postgresql://nobody@127.0.0.1:1/none")
     assert run.returncode == 69
     assert "database cannot be reached" in run.stderr
 
@@ -226,12 +168,9 @@ def test_outages_are_named_and_waited_out_and_nothing_is_lost(tmp_path: Path) ->
         embedded_valkey() as valkey,
         fresh_database(postgres, MIGRATIONS) as dsn,
         running(dsn, valkey.url) as world,
+        starting(world, tmp_path) as starter,
     ):
-        starter = Starter(world, tmp_path)
-        try:
-            _outages(starter, world, postgres, valkey)
-        finally:
-            starter.end()
+        _outages(starter, world, postgres, valkey)
 
 
 def _outages(starter: Starter, world: World, postgres: Postgres, valkey: Valkey) -> None:
@@ -254,10 +193,10 @@ def _outages(starter: Starter, world: World, postgres: Postgres, valkey: Valkey)
     world.wait("Redis is back", lambda: service.readiness()[0] == 200)
     add(world, fields(GAME, idempotency_key="k-2"))
     eventually(world, "the second push", 1, PUSHES)
-    assert service.stop() == 0
+    assert service.process.stop() == 0
     told = [
         (each["dependency"], each["level"])
-        for each in service.records()
+        for each in service.process.records()
         if each["event"].startswith("dependency_")
     ]
     for dependency in ("postgres", "redis"):
@@ -267,14 +206,14 @@ def _outages(starter: Starter, world: World, postgres: Postgres, valkey: Valkey)
 
 def test_without_the_user_service_pushes_go_on_and_mail_waits(starter: Starter, world: World) -> None:
     world.users.add("u-1")
-    world.users.answer("u-1", *[(503, {})] * 3)
+    world.users.give("u-1", *[(503, {})] * 3)
     service = starter.start(NOTIFICATION_EMAIL_BACKOFF_FIRST_MS="1", NOTIFICATION_EMAIL_BACKOFF_MOST_MS="1")
     add(world, fields(INVITE))
     eventually(world, "the push", 1, PUSHES)
     eventually(world, "the mail", 1, MAILS)
     assert service.readiness()[0] == 200
-    assert service.stop() == 0
-    told = [each["level"] for each in service.records() if each.get("dependency") == "user"]
+    assert service.process.stop() == 0
+    told = [each["level"] for each in service.process.records() if each.get("dependency") == "user"]
     assert told == ["WARNING", "INFO"]
 
 
@@ -305,7 +244,6 @@ def test_a_kill_at_any_time_loses_and_doubles_nothing(starter: Starter, world: W
         add(world, *(fields(GAME, idempotency_key=f"k-{round_}-{n}") for n in range(each)))
         eventually(world, "some of them", before + 1, PUSHES)
         service.process.kill()
-        service.process.wait()
     starter.start(NOTIFICATION_INSTANCE_ID="last", **quick)
     events = eventually(world, "every push", rounds * each, PUSHES)
     world.wait("all is recorded", lambda: {row[2] for row in world.states()} == {"delivered"})
@@ -319,8 +257,8 @@ def test_sigterm_finishes_what_was_taken_and_leaves_the_rest_to_others(
     count = 1000
     add(world, *(fields(GAME, idempotency_key=f"k-{n}") for n in range(count)))
     eventually(world, "the first push", 1, PUSHES)
-    assert service.stop() == 0
-    assert [each for each in service.records() if each["level"] in {"WARNING", "ERROR"}] == []
+    assert service.process.stop() == 0
+    assert [each for each in service.process.records() if each["level"] in {"WARNING", "ERROR"}] == []
     # Each intent that was taken in is out and acknowledged; nothing is half done.
     (group,) = world.command("XINFO", "GROUPS", INTENTS)
     about = dict(zip(group[::2], group[1::2], strict=True))
@@ -332,12 +270,12 @@ def test_sigterm_finishes_what_was_taken_and_leaves_the_rest_to_others(
 
 
 def test_a_hanging_user_service_does_not_hold_up_the_end(starter: Starter, world: World) -> None:
-    world.users.answer("u-1", "hang")
+    world.users.give("u-1", "hang")
     service = starter.start(NOTIFICATION_STOP_TIMEOUT_MS="500", NOTIFICATION_USER_TIMEOUT_MS="10000")
     add(world, fields(INVITE))
     world.run(world.users.called(1))
-    assert service.stop() == 0
-    assert [each["event"] for each in service.records() if each["level"] == "WARNING"] == [
+    assert service.process.stop() == 0
+    assert [each["event"] for each in service.process.records() if each["level"] == "WARNING"] == [
         "routes_left_to_others"
     ]
 
@@ -354,11 +292,7 @@ def test_lifecycle_events_are_read(starter: Starter, world: World) -> None:
 
 
 def test_a_boot_imports_nothing_that_it_does_not_need(starter: Starter) -> None:
-    code = "import notification.service, sys; print(*sorted(sys.modules))"
-    output = subprocess.run(
-        [sys.executable, "-c", code], env=starter.environment(), capture_output=True, text=True, check=True
-    )
-    loaded = set(output.stdout.split())
+    loaded = starter.processes.modules("notification.service")
     assert "notification.handlers" in loaded
     assert not loaded & {
         "yaml",

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from servicekit import stores
 from servicekit.config import ServiceConfig, optional, variable
-from servicekit.parsers import Parser, integer, mapping, milliseconds, one_of, postgres_dsn, size, text, url
+from servicekit.parsers import Parser, integer, mapping, milliseconds, one_of, size, text, url
 
 PREFIX: Final = "RTMANAGER"
 
@@ -53,20 +54,14 @@ def cpus() -> Parser[float]:
 class Config(ServiceConfig):
     """rtmanager's variables."""
 
-    postgres_dsn: str = variable(
-        postgres_dsn(),
-        secret=True,
-        help="The database that holds records, operations and messages: postgresql://user:password@host:port/database",
+    postgres_dsn: str = stores.postgres_dsn(
+        "The database that holds records, operations and messages: postgresql://user:password@host:port/database"
     )
-    postgres_timeout_ms: int = variable(
-        milliseconds(), default="2000", unit="ms", help="Longest wait for an answer of Postgres"
-    )
+    postgres_timeout_ms: int = stores.postgres_timeout_ms()
     redis_url: str = variable(
         url("redis", "unix"), help="Streams and leases, such as redis://127.0.0.1:6379/0; not a cluster"
     )
-    redis_timeout_ms: int = variable(
-        milliseconds(), default="1000", unit="ms", help="Longest wait for an answer of Redis"
-    )
+    redis_timeout_ms: int = stores.redis_timeout_ms()
     instance_id: str | None = optional(
         text(pattern=_NAME),
         help="Names this instance; each running instance needs its own. With the same one after a crash, what it had begun is "

@@ -1,8 +1,7 @@
-import re
 from pathlib import Path
 
 import pytest
-from servicekit.config import ConfigError, load, usage
+from servicekit.testing.settings import Settings, check_readme
 
 from rtmanager.config import PREFIX, Config
 from rtmanager.service import SERVICE
@@ -14,16 +13,11 @@ GOOD = {
     "RTMANAGER_NETWORK": "games",
     "RTMANAGER_STATE_ROOT": "/var/lib/rtmanager",
 }
-
-
-def problems(**changes: str) -> list[str]:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, GOOD | {f"{PREFIX}_{name}": value for name, value in changes.items()})
-    return refused.value.problems
+SETTINGS = Settings(Config, PREFIX, GOOD)
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
-    config = load(Config, PREFIX, GOOD)
+    config = SETTINGS.load()
     assert config.reconcile_interval_ms == 5 * 60 * 1000
     assert config.probe_failures == 3
     assert config.stopped_retention_ms == 30 * 24 * 3600 * 1000
@@ -32,9 +26,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
 
 
 def test_what_is_missing_is_named_all_at_once() -> None:
-    with pytest.raises(ConfigError) as refused:
-        load(Config, PREFIX, {})
-    assert [problem.partition(":")[0] for problem in refused.value.problems] == list(GOOD)
+    assert SETTINGS.missing() == list(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -49,19 +41,15 @@ def test_what_is_missing_is_named_all_at_once() -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_a_remedy(name: str, value: str) -> None:
-    (problem,) = problems(**{name: value})
+    (problem,) = SETTINGS.problems(**{name: value})
     assert problem.startswith(f"RTMANAGER_{name}: ")
     assert problem.endswith(")")
 
 
 def test_labels() -> None:
-    config = load(Config, PREFIX, GOOD | {"RTMANAGER_CONTAINER_LABELS": "owner=me,test.run=a-1"})
+    config = SETTINGS.load(CONTAINER_LABELS="owner=me,test.run=a-1")
     assert config.container_labels == {"owner": "me", "test.run": "a-1"}
 
 
 def test_the_readme_lists_every_variable_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(RTMANAGER_[A-Z_]+)` \| (.*?) \|", README.read_text(), re.MULTILINE))
-    expected = {name: re.sub(r"^default (.*)$", r"`\1`", state) for name, state, _ in usage(Config, PREFIX)}
-    for listener in SERVICE.listeners:
-        expected[f"{PREFIX}_{listener.name.upper()}_ADDR"] = f"`{listener.default}`"
-    assert rows == expected
+    check_readme(README, SERVICE)

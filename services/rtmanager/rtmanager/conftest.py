@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Iterator
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any
 
 import hypothesis
 import pytest
@@ -13,6 +12,7 @@ from servicekit.health import Health
 from servicekit.metrics import Registry
 from servicekit.postgres import Database
 from servicekit.redis import Redis
+from servicekit.testing.loop import Loop
 from servicekit.testing.postgres import Postgres, embedded_postgres, fresh_database
 from servicekit.testing.valkey import Valkey, embedded_valkey
 
@@ -25,8 +25,6 @@ hypothesis.settings.register_profile(
     "rtmanager", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("rtmanager")
-
-T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,31 +65,18 @@ def container(game_id: str = "g1", **changes: Any) -> Container:
     return Container(**(values | changes))
 
 
-class World:
+class World(Loop):
     """An event loop, an empty database and an empty Redis."""
 
     def __init__(self, runner: asyncio.Runner, dsn: str, url: str) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self.dsn = dsn
         self.url = url
         self.metrics = Registry()
         self.health = Health(self.metrics)
         self.messages = Messages(self.metrics)
-        self._stack = AsyncExitStack()
         self.database = self.enter(Database(dsn, migrations=MIGRATIONS, name="test"))
         self.redis = self.enter(Redis(url))
-
-    def run(self, work: Awaitable[T]) -> T:
-        """Run to the end."""
-
-        async def whole() -> T:
-            return await work
-
-        return self._runner.run(whole())
-
-    def enter(self, manager: AbstractAsyncContextManager[T]) -> T:
-        """Enter, for the rest of the test."""
-        return self.run(self._stack.enter_async_context(manager))
 
     def leases(self, *, instance: str = "one", life: str = "a", seconds: float = 30.0) -> Leases:
         """Leases of an instance."""
@@ -115,10 +100,6 @@ class World:
     def events(self) -> list[str]:
         """The types of the health events that were written."""
         return [fields["event_type"] for fields in self.outbox("runtime:health_events")]
-
-    def close(self) -> None:
-        """Close what was opened."""
-        self.run(self._stack.aclose())
 
 
 @pytest.fixture

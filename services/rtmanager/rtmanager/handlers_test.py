@@ -1,7 +1,5 @@
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +7,11 @@ import jsonschema_rs
 import pytest
 from servicekit.client import HttpClient, Reply
 from servicekit.http import Router
-from servicekit.server import HttpServer
+from servicekit.testing.contract import Contract
+from servicekit.testing.serving import serving
 from servicekit.testing.waiting import until
 
-from rtmanager import journal, openapi, records
+from rtmanager import journal, records
 from rtmanager.conftest import World, container
 from rtmanager.containers import Limits
 from rtmanager.daemon import Docker
@@ -20,11 +19,12 @@ from rtmanager.dispatcher import Dispatcher
 from rtmanager.handlers import Handlers
 from rtmanager.launching import Launcher, Rules
 from rtmanager.observer import Observer
+from rtmanager.openapi import PUBLISHED
 from rtmanager.runner import Runner
 from rtmanager.statedir import StateRoot
 
 BASE = "/api/v1/internal/runtimes"
-CONTRACT = openapi.document()
+CONTRACT = Contract(PUBLISHED.document(), jsonschema_rs.validator_for)
 
 
 class Api:
@@ -48,7 +48,7 @@ class Api:
         )  # fmt: skip
         handlers = Handlers(database=world.database, dispatcher=self.dispatcher)
         router = Router(handlers.routes(), listener="http", metrics=world.metrics)
-        self._client = world.enter(HttpClient(world.enter(_serving(router))))
+        self._client = world.enter(HttpClient(world.enter(serving(router))))
 
     def call(self, method: str, path: str, document: object = None, **headers: str) -> Reply:
         body = b"" if document is None else json.dumps(document).encode()
@@ -56,7 +56,7 @@ class Api:
             headers["content-type"] = "application/json"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         reply = self.world.run(self._client.request(method, BASE + path, headers=named, body=body))
-        check(method, BASE + path, reply)
+        CONTRACT.check(method, BASE + path, reply.status, json.loads(reply.body))
         return reply
 
     def json(self, path: str) -> Any:
@@ -78,36 +78,6 @@ class Api:
                     await records.set_removed(connection, record)
 
         self.world.run(work())
-
-
-@asynccontextmanager
-async def _serving(router: Router) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.setblocking(False)
-        server = HttpServer(router, listening)
-        await server.start()
-        try:
-            yield "http://{}:{}".format(*listening.getsockname())
-        finally:
-            await server.drain(0)
-
-
-def check(method: str, path: str, reply: Reply) -> None:
-    """Hold an answer of a known path against the published contract."""
-    for template, item in CONTRACT["paths"].items():
-        parts, wanted = path.partition("?")[0].split("/"), template.split("/")
-        if len(parts) == len(wanted) and all(
-            w in (p, "{game_id}") for p, w in zip(parts, wanted, strict=True)
-        ):
-            response = item[method.lower()]["responses"][str(reply.status)]
-            schema = response["content"]["application/json"]["schema"] | {
-                "components": CONTRACT["components"]
-            }
-            jsonschema_rs.validate(schema, json.loads(reply.body))
-            if reply.status != 200:
-                assert json.loads(reply.body)["error"]["code"] in response["x-error-codes"]
-            return
-    raise AssertionError(f"{path} is not published")
 
 
 def error(reply: Reply) -> tuple[int, str]:

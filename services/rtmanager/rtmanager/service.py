@@ -6,7 +6,6 @@ from typing import Final
 
 from servicekit import inbox
 from servicekit.app import Context, Service
-from servicekit.http import Router
 from servicekit.listeners import Listener
 from servicekit.outbox import Relay
 from servicekit.postgres import Database
@@ -123,16 +122,7 @@ async def assemble(context: Context[Config]) -> Observer:
     context.on_drain(drain)
     context.on_drain(relay.drain, last=True)
     handlers = Handlers(database=stores, dispatcher=dispatcher)
-    context.serve(
-        "http",
-        Router(
-            handlers.routes(),
-            listener="http",
-            metrics=context.metrics,
-            limit=config.body_limit_bytes,
-            timeout_s=config.body_timeout_ms / 1000,
-        ),
-    )
+    context.serve_operations("http", handlers.routes())
     return observer
 
 

@@ -42,6 +42,11 @@ Reason = Annotated[
 Status = Literal["running", "stopped", "removed"]
 Kind = Literal["start", "stop", "restart", "patch", "cleanup"]
 Source = Literal["gm", "admin", "lobby_stream", "retention"]
+PageSize = Annotated[int, Meta(ge=1, le=100, description="The most entries of the page.")]
+Cursor = Annotated[
+    str,
+    Meta(min_length=1, max_length=128, description="The page before gave it as next_cursor. Opaque."),
+]
 
 
 class Document(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -96,14 +101,8 @@ class RuntimeQuery(Document, frozen=True):
     """Which page, of which runtimes."""
 
     status: Status | UnsetType = UNSET
-    page_size: Annotated[int, Meta(ge=1, le=100, description="The most entries of the page.")] = 20
-    cursor: (
-        Annotated[
-            str,
-            Meta(min_length=1, max_length=128, description="The page before gave it as next_cursor. Opaque."),
-        ]
-        | UnsetType
-    ) = UNSET
+    page_size: PageSize = 20
+    cursor: Cursor | UnsetType = UNSET
 
 
 class RuntimePage(Document, frozen=True):
@@ -141,14 +140,8 @@ class OperationEntry(Document, frozen=True):
 class OperationQuery(Document, frozen=True):
     """Which page."""
 
-    page_size: Annotated[int, Meta(ge=1, le=100, description="The most entries of the page.")] = 20
-    cursor: (
-        Annotated[
-            str,
-            Meta(min_length=1, max_length=128, description="The page before gave it as next_cursor. Opaque."),
-        ]
-        | UnsetType
-    ) = UNSET
+    page_size: PageSize = 20
+    cursor: Cursor | UnsetType = UNSET
 
 
 class OperationPage(Document, frozen=True):

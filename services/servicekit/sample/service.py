@@ -13,7 +13,7 @@ from servicekit import logs
 from servicekit.app import Context, Service
 from servicekit.config import ServiceConfig, optional, variable
 from servicekit.failures import StartError
-from servicekit.http import Operation, Request, Response, Router, json_response
+from servicekit.http import Operation, Request, Response, json_response
 from servicekit.listeners import Listener, address_of
 from servicekit.parsers import base64_key, one_of, postgres_dsn, text, url
 from servicekit.redis import Redis
@@ -168,7 +168,7 @@ async def start(context: Context[Config]) -> None:
     ]
     if context.config.postgres_dsn is not None:
         operations.append((_operation("things", "POST"), (await Things.start(context)).add))
-    context.serve("http", Router(operations, listener="http", metrics=context.metrics))
+    context.serve_operations("http", operations)
     address = context.address("own")
     own = await asyncio.start_server(lambda _, writer: writer.close(), address.host, address.port)
     context.bound("own", address_of(own.sockets[0]))

@@ -301,7 +301,10 @@ def _help(service: Service[Any]) -> str:
         lines += [service.description, ""]
     if service.database is not None:
         lines += [
-            "migrate brings the database to the newest migration and ends; it reads the database's variables alone. Status 0 when",
+            (
+                "migrate brings the database to the newest migration and ends; it reads the database's variables alone. "
+                "Status 0 when"
+            ),
             "it is there, 69 when the database cannot be reached, 70 when a migration fails or does not fit. A start migrates by",
             "itself.",
             "",

@@ -59,6 +59,13 @@ def test_plain_service_binds_its_addresses_and_reports_them(samples: Samples) ->
     socket.create_connection(("127.0.0.1", int(ready["X_LISTEN_OWN"].rpartition(":")[2]))).close()
 
 
+def test_bodies_are_limited_as_configured(samples: Samples) -> None:
+    address = samples.start(environment={"SAMPLE_BODY_LIMIT_BYTES": "12"}).ready()["X_LISTEN_HTTP"]
+    assert call(address, "POST", "/echo", '{"name":"a"}')[0] == 200
+    status, body, _ = call(address, "POST", "/echo", '{"name":"ab"}')
+    assert (status, body["error"]["code"]) == (413, "request_too_large")
+
+
 def test_plain_service_without_supervisor_says_where_it_listens(samples: Samples) -> None:
     sample = samples.start(notify=None)
     line = sample.wait_log("service_ready")

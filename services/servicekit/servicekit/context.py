@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from servicekit import logs
 from servicekit.config import ServiceConfig
 from servicekit.health import Health
+from servicekit.http import Handler, Operation, Router
 from servicekit.listeners import Listener
 from servicekit.metrics import Registry
 from servicekit.parsers import Address
@@ -60,6 +61,17 @@ class Context(Generic[C]):
         """Serve an ASGI application there, from the moment that ``start`` returns."""
         self._check(listener, passed=True)
         self._parts.apps[listener] = app
+
+    def serve_operations(self, listener: str, operations: Sequence[tuple[Operation, Handler]]) -> None:
+        """Serve operations there, with the configuration's limits of a body."""
+        router = Router(
+            operations,
+            listener=listener,
+            metrics=self.metrics,
+            limit=self.config.body_limit_bytes,
+            timeout_s=self.config.body_timeout_ms / 1000,
+        )
+        self.serve(listener, router)
 
     def bound(self, listener: str, address: Address) -> None:
         """Report where a listener that the service bound itself can be reached."""

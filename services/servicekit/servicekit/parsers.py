@@ -19,6 +19,7 @@ _SIZES: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?\.?")
 _DECIMAL: Final = re.compile(r"[0-9]{1,19}")
 _SIZE: Final = re.compile(r"([0-9]{1,15}) ?(|B|KiB|MiB|GiB)")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _RATE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9}(?:\.[0-9]{1,3})?)")
 
 
@@ -175,6 +176,28 @@ def url(*schemes: str) -> Parser[str]:
         elif port == 0:
             raise ValueError(f"has the port 0, where nobody can listen {remedy}")
         return value.rstrip("/") if not parts.query else value
+
+    return parse
+
+
+def usable(parse: Parser[str], client: Callable[[str], object]) -> Parser[str]:
+    """A URL that ``client`` takes: what it refuses is a wrong configuration, not a crash."""
+
+    def checked(value: str) -> str:
+        found = parse(value)
+        client(found)
+        return found
+
+    return checked
+
+
+def name() -> Parser[str]:
+    """A name for a process: 1 to 64 of ``A-Z a-z 0-9 . _ -``, a letter or digit first."""
+
+    def parse(value: str) -> str:
+        if _NAME.fullmatch(value) is None:
+            raise ValueError(f"{value!r} is not a name (give 1 to 64 of A-Z a-z 0-9 . _ -)")
+        return value
 
     return parse
 

@@ -15,6 +15,7 @@ _EVERY: list[Parser[object]] = [
     parsers.text(pattern="[a-z]+", maximum=20), parsers.integer(0, 10), parsers.milliseconds(), parsers.size(),
     parsers.boolean(), parsers.one_of("a", "b"), parsers.url("http", "unix"), parsers.address(), parsers.cidrs(),
     parsers.postgres_dsn(), parsers.base64_key(32), parsers.mapping(parsers.text(), parsers.integer()), parsers.limit(),
+    parsers.name(),
 ]  # fmt: skip
 
 
@@ -191,3 +192,31 @@ def test_booleans_and_words_are_exact() -> None:
     for parse in (parsers.boolean(), parsers.one_of("true")):
         with pytest.raises(ValueError, match="give"):
             parse("True")
+
+
+@pytest.mark.parametrize("text", ["a", "7", "eu-1.lobby_2", "a" * 64])
+def test_names(text: str) -> None:
+    assert parsers.name()(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "-a", "a b", "a/b", "\u00e4", "a\n", "a" * 65])
+def test_malformed_names(text: str) -> None:
+    with pytest.raises(ValueError, match="give 1 to 64 of"):
+        parsers.name()(text)
+
+
+def test_what_a_client_refuses_is_a_wrong_value() -> None:
+    given = []
+
+    def client(url: str) -> None:
+        given.append(url)
+        if url.endswith("b"):
+            raise ValueError("no b (give a)")
+
+    parse = parsers.usable(parsers.url("http"), client)
+    assert parse("http://a/") == "http://a"
+    with pytest.raises(ValueError, match=r"no b \(give a\)"):
+        parse("http://b")
+    with pytest.raises(ValueError, match="scheme"):
+        parse("ftp://a")
+    assert given == ["http://a", "http://b"]

@@ -14,6 +14,7 @@ from servicekit.health import Health
 from servicekit.metrics import Registry
 from servicekit.parsers import Limit
 from servicekit.redis import Redis
+from servicekit.testing.valkey import Valkey
 
 from gateway.admission import Admission
 from gateway.call import CallMetrics
@@ -32,7 +33,6 @@ from gateway.signing import Signer
 from gateway.subscriptions import MESSAGE_TYPE, Subscriptions
 from gateway.testing.device import Device, encode
 from gateway.testing.http_server import HttpServer
-from gateway.testing.valkey import Valkey
 from gateway.wire.gateway.v1.edge_gateway_pb2 import SubscribeEventsResponse
 
 

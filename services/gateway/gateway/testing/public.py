@@ -14,6 +14,7 @@ from servicekit.metrics import Registry
 from servicekit.parsers import Limit
 from servicekit.redis import Redis
 from servicekit.server import HttpServer as Server
+from servicekit.testing.valkey import Valkey
 
 from gateway.client_address import TrustedProxies
 from gateway.public_api import CONFIRM_EMAIL_CODE, LIST_SIGNING_KEYS, SEND_EMAIL_CODE
@@ -21,7 +22,6 @@ from gateway.public_http import PublicHttp, PublicLimits
 from gateway.relay import Relay
 from gateway.signing import Signer
 from gateway.testing.http_server import HttpServer
-from gateway.testing.valkey import Valkey
 
 WIDE = Limit(1_000_000, 1)
 UNLIMITED = PublicLimits(

@@ -1,26 +1,24 @@
 """lobby over HTTP, every answer held to the published contract."""
 
-import functools
 import json
-import re
-import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
 from servicekit.client import HttpClient, Reply
 from servicekit.http import Router
-from servicekit.server import HttpServer
+from servicekit.testing.contract import Contract
+from servicekit.testing.serving import serving
 
-from lobby import commands, openapi
+from lobby import commands
 from lobby.calls import Rules
 from lobby.handlers import Handlers
+from lobby.openapi import PUBLISHED
 from lobby.testing.world import World
 
-CONTRACT = openapi.document()
+CONTRACT = Contract(PUBLISHED.document(), jsonschema_rs.validator_for)
 OWNER = "olga"
 HOUR_MS = 3_600_000
 INVITE_TTL_MS = 2 * HOUR_MS
@@ -52,7 +50,7 @@ class Api:
         self.world = world
         handlers = Handlers(world.database, Rules(invite_ttl_ms=INVITE_TTL_MS))
         router = Router(handlers.routes(), listener="http", metrics=world.metrics)
-        url = world.enter(_serving(router))
+        url = world.enter(serving(router))
         self._client = world.enter(HttpClient(url, timeout=20, max_connections=30))
 
     async def request(
@@ -198,49 +196,8 @@ def _json(document: object) -> bytes:
     return json.dumps(document).encode()
 
 
-@asynccontextmanager
-async def _serving(router: Router) -> AsyncIterator[str]:
-    # With its protocol: asyncio turns Nagle's delay off only where it is told that a socket is TCP's.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(64)
-        listening.setblocking(False)
-        server = HttpServer(router, listening)
-        await server.start()
-        try:
-            yield "http://{}:{}".format(*listening.getsockname())
-        finally:
-            await server.drain(1)
-
-
 def check(method: str, path: str, reply: Reply) -> Answer:
     """Holds an answer to the contract: its status, its code, its document."""
     document: Any = json.loads(reply.body) if reply.body else None
-    template = _template(method, path)
-    if template is None:
-        return Answer(reply.status, document)
-    responses = CONTRACT["paths"][template][method.lower()]["responses"]
-    status = str(reply.status) if str(reply.status) in responses else "default"
-    if reply.status >= 400:
-        expect(document["error"]["code"] in responses[status]["x-error-codes"], (method, path, reply))
-    else:
-        expect(status != "default", (method, path, reply))
-    _validator(template, method, status).validate(document)
+    CONTRACT.check(method, path, reply.status, document)
     return Answer(reply.status, document)
-
-
-@functools.cache
-def _template(method: str, path: str) -> str | None:
-    """The path of the contract that a request is for; None if there is none."""
-    path = path.partition("?")[0]
-    for template, item in CONTRACT["paths"].items():
-        if re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", template), path) and method.lower() in item:
-            return str(template)
-    return None
-
-
-@functools.cache
-def _validator(template: str, method: str, status: str) -> jsonschema_rs.Draft202012Validator:
-    responses = CONTRACT["paths"][template][method.lower()]["responses"]
-    schema = responses[status]["content"]["application/json"]["schema"]
-    return jsonschema_rs.Draft202012Validator({**schema, "components": CONTRACT["components"]})

