@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from servicekit.config import ServiceConfig, optional, variable
-from servicekit.parsers import Limit, base64_key, cidrs, integer, limit, mapping, milliseconds, text, url
+from servicekit.parsers import (
+    Limit,
+    base64_key,
+    cidrs,
+    integer,
+    limit,
+    mapping,
+    milliseconds,
+    text,
+    url,
+    usable,
+)
+from servicekit.redis import Redis
 
 from gateway.envelope import ID_PATTERN
 from gateway.routing import parse_prefix
@@ -15,7 +27,8 @@ class Config(ServiceConfig):
     """Everything an operator can set."""
 
     redis_url: str = variable(
-        url("redis"), help="Sessions, replay protection, limits and streams: redis://host:port/db"
+        usable(url("redis"), Redis),
+        help="Sessions, replay protection, limits and streams: redis://host:port/db",
     )
     redis_timeout_ms: int = variable(
         milliseconds(), default="1000", unit="ms", help="Time for one answer of Redis; then calls fail closed"

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from servicekit.config import variables
 
 from gateway.config import Config
@@ -27,3 +28,9 @@ def test_the_readme_names_every_file_variable() -> None:
     for _, declared in variables(Config, "GATEWAY"):
         if declared.file_name is not None:
             assert declared.file_name in README
+
+
+def test_a_redis_that_its_client_refuses_is_a_wrong_configuration() -> None:
+    redis = next(declared for field, declared in variables(Config, "GATEWAY") if field == "redis_url")
+    with pytest.raises(ValueError, match="first"):
+        redis.parse("redis://127.0.0.1/first")

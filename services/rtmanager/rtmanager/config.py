@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from servicekit import stores
 from servicekit.config import ServiceConfig, optional, variable
-from servicekit.parsers import Parser, integer, mapping, milliseconds, one_of, size, text, url
+from servicekit.parsers import Parser, integer, mapping, milliseconds, one_of, size, text
 
 PREFIX: Final = "RTMANAGER"
 
@@ -58,9 +58,7 @@ class Config(ServiceConfig):
         "The database that holds records, operations and messages: postgresql://user:password@host:port/database"
     )
     postgres_timeout_ms: int = stores.postgres_timeout_ms()
-    redis_url: str = variable(
-        url("redis", "unix"), help="Streams and leases, such as redis://127.0.0.1:6379/0; not a cluster"
-    )
+    redis_url: str = stores.redis_url("Streams and leases")
     redis_timeout_ms: int = stores.redis_timeout_ms()
     instance_id: str | None = optional(
         text(pattern=_NAME),

@@ -37,7 +37,7 @@ def test_what_is_missing_is_named_all_at_once() -> None:
         ("DEFAULT_CPUS", "0"), ("DEFAULT_CPUS", "half"), ("DEFAULT_MEMORY", "1MiB"), ("DEFAULT_PIDS", "0"),
         ("DOCKER_HOST", "docker.example.test"), ("LEASE_MS", "99"),
         ("CONTAINER_LABELS", "seatrial.rtmanager.deployment=other"), ("CONTAINER_LABELS", "Owner=me"),
-        ("POSTGRES_DSN", "mysql://127.0.0.1/rtmanager"),
+        ("POSTGRES_DSN", "mysql://127.0.0.1/rtmanager"), ("REDIS_URL", "redis://127.0.0.1/first"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_a_remedy(name: str, value: str) -> None:
