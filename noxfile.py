@@ -6,6 +6,7 @@ and left alone while nothing about them changed. Arguments after `--` go to pyte
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,9 @@ try:
     TIERS: Final = tiers.load(ROOT / tiers.FILE_NAME)
 except tiers.TierError as error:
     sys.exit(str(error))
+
+# A shell makes its background jobs deaf to SIGINT, and all that they start inherits that: Ctrl-C's own tests would wait in vain.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"

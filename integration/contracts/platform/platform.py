@@ -224,6 +224,8 @@ class _Boot:
             "DEPLOYMENT": network,
             "STATE_ROOT": str(state_root),
             "CONTAINER_LABELS": environment.engine.labels_text,
+            # The same one after a kill: it goes on with what it had begun, and waits for no lease of its own.
+            "INSTANCE_ID": "only",
             **self._docker(),
         }
 
