@@ -102,7 +102,12 @@ def test_postgres_gone_only_delays_and_says_so(boot: Callable[..., Platform]) ->
             answer.expect_error(503, "service_unavailable")
         assert platform.notification.admin.dependencies()["postgres"]["status"] == "unavailable"
     told.wait_push("user-1", "lobby.game_started")
-    assert platform.notification.http.intent(key).expect(200).json()["routes"][0]["state"] == "delivered"
+
+    def state() -> str:
+        found: str = platform.notification.http.intent(key).expect(200).json()["routes"][0]["state"]
+        return found
+
+    until("the delivery to be on record", lambda: state() == "delivered")
     assert told.rejected() == []
 
 
