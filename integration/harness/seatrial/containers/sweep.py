@@ -3,6 +3,7 @@
 It uses the standard library alone. `main` is what the warden of a killed process starts; see `Engine.watch_over`.
 """
 
+import contextlib
 import functools
 import json
 import sys
@@ -17,6 +18,7 @@ from seatrial.containers.wire import EngineError, EngineUnreachable, NotThere, P
 
 Kind = Literal["container", "network", "volume", "image tag"]
 _AT_ONCE: Final = 8
+_LISTINGS: Final = 5
 _PATIENCE_S: Final = 20.0
 _QUIET_S: Final = 0.5
 """How long nothing new may show up before a sweep after a killed process ends: the engine may still be making things."""
@@ -55,17 +57,25 @@ class Thing:
 def things(wire: Wire, label: str | None = None, *, tags: bool = True) -> Iterator[Thing]:
     """Everything in an engine that bears a label, as `key` or `key=value`, and (with `tags`) every image tag."""
     labelled = {"filters": {"label": [label]}} if label is not None else {}
-    for each in wire.ask("GET", "/containers/json", all=1, **labelled).json():
+    for each in _listed(wire, "/containers/json", all=1, **labelled):
         name = (each["Names"] or [each["Id"][:12]])[0].removeprefix("/")
         yield Thing("container", each["Id"], name, each["Labels"] or {})
-    for each in wire.ask("GET", "/networks", **labelled).json():
+    for each in _listed(wire, "/networks", **labelled):
         yield Thing("network", each["Id"], each["Name"], each["Labels"] or {})
-    for each in wire.ask("GET", "/volumes", **labelled).json()["Volumes"] or ():
+    for each in _listed(wire, "/volumes", **labelled)["Volumes"] or ():
         yield Thing("volume", each["Name"], each["Name"], each["Labels"] or {})
     if tags:
-        for each in wire.ask("GET", "/images/json").json():
+        for each in _listed(wire, "/images/json"):
             for reference in each["RepoTags"] or ():
                 yield Thing("image tag", reference, reference, {})
+
+
+def _listed(wire: Wire, path: str, **query: Any) -> Any:
+    """A list of the engine's. It answers 404 when something vanishes while it makes the list: then it is asked again."""
+    for _ in range(_LISTINGS - 1):
+        with contextlib.suppress(NotThere):
+            return wire.ask("GET", path, **query).json()
+    return wire.ask("GET", path, **query).json()
 
 
 def of(owner: Owner, wire: Wire, *, tags: bool = True) -> list[Thing]:
