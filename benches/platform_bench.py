@@ -14,7 +14,7 @@ from contracts.gateway.service import GATEWAY
 from contracts.platform.parts import DATABASES, SERVICES, Part
 from interleaved import MODES, Mode, interleaved
 from seatrial import Environment, Service
-from seatrial.environment import Folder
+from seatrial.home import Folder
 from seatrial.worker import Worker
 from series import Target
 

@@ -117,12 +117,12 @@ def test_killed_at_random_moments(
 ) -> None:
     """rtmanager is killed at a random moment of each start and stop; every result and event must be there exactly once."""
     runtimes = Runtimes(environment, image_ref)
-    never = threading.Event()
     wrong = []
     for number in rounds(KILLS):
         runtimes.start(number // 2) if number % 2 == 0 else runtimes.stop(number // 2)
-        never.wait(rng.uniform(0, _WITHIN_S))
-        runtimes.process.kill()
+        killing = threading.Timer(rng.uniform(0, _WITHIN_S), runtimes.process.kill)
+        killing.start()
+        killing.join()
         runtimes.process.restart()
         runtimes.result()
         games = number // 2 + 1

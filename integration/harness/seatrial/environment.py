@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from seatrial import waiting
 from seatrial.errors import LeakError, SeatrialError
 from seatrial.failures.timeline import Timeline, running, steps
+from seatrial.home import Folder, Home
 from seatrial.leaks import LeakAudit
 from seatrial.processes.process import Event, Process, SpawnContext
 from seatrial.processes.supervisor import Supervisor
@@ -40,27 +41,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 S = TypeVar("S", bound="HttpStub")
-
-
-class Home(Protocol):
-    """Where an environment leaves its logs; asked for only when there is something to leave."""
-
-    @property
-    def path(self) -> Path:
-        """An existing directory."""
-
-
-class Folder:
-    """A home that is a plain directory."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @property
-    def path(self) -> Path:
-        """The directory; made when it is missing."""
-        self._path.mkdir(parents=True, exist_ok=True)
-        return self._path
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from support import service
 from seatrial import Listener
 from seatrial.network.stub import HttpStub
 from seatrial.processes.supervisor import Supervisor
+from seatrial.waiting import WATCH, Deadline
 
 KEPT = []
 
@@ -93,9 +94,7 @@ forever()"""
 def test_died_unnoticed(environment):
     process = environment.start(service(DIES.replace("STATUS", "4")))
     os.kill(process.pid, signal.SIGUSR2)  # and nobody looks at the process again
-    deadline = time.monotonic() + 5
-    while process.state != "exited" and time.monotonic() < deadline:
-        time.sleep(0.005)
+    assert WATCH.wait_for(lambda: process.state == "exited", Deadline(5), besides=process)
 
 def test_death_ends_a_wait(environment):
     process = environment.start(service(DIES.replace("STATUS", "5")))
@@ -103,7 +102,7 @@ def test_death_ends_a_wait(environment):
     environment.until("the moon to rise", lambda: next(strikes, lambda: None)(), timeout=45)
 
 def test_never_ready(environment):
-    environment.start(service('log("INFO", "still_thinking"); time.sleep(60)', boot_timeout=0.3, clean_exits=(-15,)))
+    environment.start(service('log("INFO", "still_thinking"); signal.pause()', boot_timeout=0.3, clean_exits=(-15,)))
 
 def test_until_says_what_it_saw(environment):
     environment.until("three sails", lambda: [], timeout=0.05)
@@ -111,11 +110,11 @@ def test_until_says_what_it_saw(environment):
 # Leaks
 
 def test_leaves_a_process(environment):
-    subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]).returncode = 0
+    subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"]).returncode = 0
 
 def test_leaves_a_daemon(environment):
     environment.start(service("""
-subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"], start_new_session=True)
+subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"], start_new_session=True)
 serve()"""))
 
 def test_leaves_a_socket(environment):
@@ -267,15 +266,14 @@ def test_two_of_a_kind_get_names(environment):
     assert first.log.path.parent == second.log.path.parent == environment.artifacts
 
 def test_start_all_boots_together(environment):
-    slow = """
-import pathlib
-mine, other = sys.argv[1:]
-pathlib.Path(mine).touch()
-while not pathlib.Path(other).exists(): time.sleep(0.002)
+    # Opening either end of a pipe waits for the other end: each boots no further than the other has come.
+    meets = """
+for mode, pipe in zip(sys.argv[1], sys.argv[2:]): open(pipe, mode).close()
 serve()"""
     a, b = str(environment.directory / "a"), str(environment.directory / "b")
+    os.mkfifo(a), os.mkfifo(b)
     one, two = environment.start_all(
-        service(slow, name="one", arguments=(a, b)), service(slow, name="two", arguments=(b, a))
+        service(meets, name="one", arguments=("wr", a, b)), service(meets, name="two", arguments=("rw", a, b))
     )
     assert one.state == two.state == "ready"
 

@@ -31,7 +31,7 @@ def test_worker_is_killed(environment):
 
 def test_hangs(environment):
     boot(environment)
-    time.sleep(60)
+    signal.pause()
 
 STUBBORN = """
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -41,7 +41,7 @@ forever()"""
 def test_hangs_stubbornly(environment):
     process = boot(environment, STUBBORN, stop_timeout=1.5)
     environment.on_teardown(lambda: (ROOT / "teardown").touch())
-    time.sleep(60)
+    signal.pause()
 '''
 
 

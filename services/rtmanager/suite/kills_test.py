@@ -82,8 +82,9 @@ def test_killed_at_random_moments(world: World, rng: random.Random) -> None:
         else:
             world.stop_job(games[-1], requested_at_ms=2000)
             jobs.append("stop")
-        threading.Event().wait(rng.uniform(0.0, 1.2))
-        process.kill()
+        killing = threading.Timer(rng.uniform(0.0, 1.2), process.kill)
+        killing.start()
+        killing.join()
         process.start()
         assert [(kind, outcome) for kind, outcome, _ in world.results(turn + 1)] == [
             (job, "success") for job in jobs

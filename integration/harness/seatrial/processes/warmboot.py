@@ -109,6 +109,8 @@ class Zygote:
         self._environment = environment
         self._socket: socket.socket | None = None
         self.fault: SpawnError | None = None
+        self.told = False
+        """Whether a boot has failed with the fault."""
         self._spare: Spare | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._said = b""
@@ -171,21 +173,27 @@ class Zygote:
                     # Whoever is interrupted here leaves a spare for the next one.
                     await asyncio.shield(self._preparing)
             spare, self._spare = self._spare, None
-            # What its imports printed, the service would have printed as well.
-            if self._said:
-                os.write(launch.output, self._said)
-            try:
-                socket.send_fds(spare.channel, [b"\n"], [job, launch.output, *launch.sockets.values()])
-            except OSError as error:
-                self._put_down(spare)
-                raise SpawnError(
-                    f"service {self.name}: the process that was to become it (pid {spare.pid}) has ended before"
-                    f" ({error.strerror})"
-                ) from None
-            spare.channel.close()
-            return spare.pid
+            return self._hand_over(spare, job, launch)
+        except SpawnError as error:
+            self.told = error is self.fault
+            raise
         finally:
             os.close(job)
+
+    def _hand_over(self, spare: Spare, job: int, launch: Launch) -> int:
+        # What its imports printed, the service would have printed as well.
+        if self._said:
+            os.write(launch.output, self._said)
+        try:
+            socket.send_fds(spare.channel, [b"\n"], [job, launch.output, *launch.sockets.values()])
+        except OSError as error:
+            self._put_down(spare)
+            raise SpawnError(
+                f"service {self.name}: the process that was to become it (pid {spare.pid}) has ended before"
+                f" ({error.strerror})"
+            ) from None
+        spare.channel.close()
+        return spare.pid
 
     def replenish(self) -> None:
         """Have the process for the next boot forked now, so that nobody waits for that: when one has become ready."""
@@ -336,7 +344,9 @@ class Zygotes:
             if zygote is not None and zygote.fault is not None:
                 # Told once; whether that mends it is for the next boot to say.
                 del self._known[key]
-                raise zygote.fault
+                if not zygote.told:
+                    raise zygote.fault
+                zygote = None
             if zygote is None or not zygote.alive:
                 zygote = Zygote(self._keeper, name, preload, environment)
                 await zygote.start(patience)

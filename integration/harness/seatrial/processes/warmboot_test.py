@@ -166,7 +166,10 @@ def test_chance_differs_between_processes(children: Children, tmp_path: Path) ->
         ("print('unflushed', end='')", 0),
         ("import atexit; atexit.register(print, 'at the end'); return 3", 3),
         ("import atexit; atexit.register(lambda: 1 / 0)", 0),
-        ("import threading; threading.Thread(target=lambda: (time.sleep(0.05), say('thread'))).start()", 0),
+        (
+            "import threading; threading.Thread(target=lambda: (threading.main_thread().join(), say('thread'))).start()",
+            0,
+        ),
         ("async def forgotten(): pass\nforgotten()\nkept = forgotten()", 0),
         ("import weakref\nclass A: pass\nmain.a = A(); weakref.finalize(main.a, say, 'final')", 0),
         ("sys.stdout.close()", 0),
@@ -205,7 +208,7 @@ def test_what_the_imports_print_is_in_every_log(children: Children, tmp_path: Pa
     assert logs[0] == logs[1] == logs[2]
 
 
-THREAD = "import threading; threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()"
+THREAD = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ THREAD = "import threading; threading.Thread(target=lambda: time.sleep(1000), da
         ("import no_such_module", "its import failed: ModuleNotFoundError: No module named 'no_such_module'"),
         ("sys.exit(3)", "its import failed: SystemExit: 3"),
         ("os._exit(3)", "has ended"),
-        ("time.sleep(1000)", r"was not done with its imports after 1 s \(boot_timeout\)"),
+        ("signal.pause()", r"was not done with its imports after 1 s \(boot_timeout\)"),
     ],
 )
 def test_what_cannot_be_forked_whole_is_refused(
@@ -245,7 +248,7 @@ def test_what_cannot_be_forked_whole_is_refused(
                 children,
                 binary,
                 "warm",
-                boot_timeout=1.0 if late.startswith("time") else 30.0,
+                boot_timeout=1.0 if late.startswith("signal") else 30.0,
             )
     assert set(os.listdir("/dev/fd")) <= files
     own = Supervisor.current().own_processes()

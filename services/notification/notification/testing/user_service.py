@@ -47,10 +47,6 @@ class UserService(Peer[Call]):
         """Give these answers, one each, before the right ones."""
         self._answers.setdefault(user_id, deque()).extend(answers)
 
-    def recover(self) -> None:
-        """Give right answers from now on."""
-        self._answers.clear()
-
     async def answer(self, asked: Asked) -> Answer:
         """Refuse what breaks the contract, else give the answer that is due."""
         violated = self._violated(asked.method, asked.path, asked.headers)

@@ -1,0 +1,1 @@
+"""What authsession's own tests are made with; no part of the wheel."""
