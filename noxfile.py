@@ -19,7 +19,9 @@ from typing import IO, Final
 import nox
 
 ROOT: Final = Path(__file__).parent
-sys.path[:0] = [str(ROOT / "integration"), str(ROOT / "integration" / "harness")]
+HOUSE: Final = (ROOT / "integration", ROOT / "integration" / "harness")
+"""Where the packages of the house, the contracts and the harness are found."""
+sys.path[:0] = map(str, HOUSE)
 
 from house import (  # noqa: E402
     checks,
@@ -125,6 +127,35 @@ def start_pytest(
     return wait
 
 
+def run_command(
+    session: nox.Session,
+    tier: tiers.Tier,
+    run: tiers.Run,
+    python: interpreters.Interpreter,
+    label: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> int:
+    """Run a tier's own program, which writes its result itself; answers its exit status."""
+    installed = environment(session, run.environment, python)
+    session.log(f"{tier.name}: {label}")
+    result = results.file(ROOT, tier.name)
+    process = subprocess.Popen(
+        [installed.python.relative_to(ROOT), *run.command, *arguments],
+        cwd=ROOT,
+        env={**VARIABLES, **variables, "PYTHONPATH": os.pathsep.join(map(str, HOUSE))},
+    )
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+    if status and not result.exists():
+        problem = f"{label}: {' '.join(run.command)} ended with {status} before it could report"
+        results.save(ROOT, results.of_nothing(ROOT, tier.name, problem))
+    return status
+
+
 def pythons(session: nox.Session) -> list[interpreters.Interpreter]:
     """The interpreters to run on: `--python=3.12` chooses, `--pythons` takes all that are present."""
     chosen = [word.partition("=")[2] for word in session.posargs if word.startswith("--python=")]
@@ -157,6 +188,12 @@ def suites(session: nox.Session, tier: tiers.Tier) -> None:
     failed, found = [], False
     for python in pythons(session):
         for run in (run for name in (*tier.includes, tier.name) for run in TIERS[name].runs):
+            if run.command:
+                label = f"{run.environment}-{python.version}"
+                if status := run_command(session, tier, run, python, label, given, variables):
+                    failed.append(f"{label} ({' '.join(run.command)} ended with {status})")
+                found = True
+                continue
             arguments = selection.arguments_for(ROOT, run, given)
             if arguments is None:
                 continue
@@ -305,7 +342,7 @@ def docker(session: nox.Session) -> None:
         *more,
         env={
             **VARIABLES,
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "integration"), str(ROOT / "integration" / "harness")]),
+            "PYTHONPATH": os.pathsep.join(map(str, HOUSE)),
         },
         external=True,
         log=False,

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from contracts.http import Request, exchange
-from contracts.paths import SERVICES
 from seatrial import Environment, until
 from seatrial.containers import sweep
 from seatrial.processes.supervisor import MARKER, Supervisor
 
-ROOT: Final = SERVICES.parent
+ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = ROOT / "docker" / "compose"
 PATIENCE_S: Final = 120.0
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from contracts.paths import SERVICES
 from contracts.staging import Distribution, dependencies, locked_version, wheel_content
 from seatrial import SeatrialError
 from seatrial.builds.progress import progress
@@ -24,7 +23,7 @@ from seatrial.containers.image import ContainerImage, Files, ImageError, Made
 OFFICIAL_BASE: Final = "python:3.11-slim-bookworm"
 ENGINE_VERSIONS: Final = ("1.4.0", "1.4.1", "2.0.0")
 """Those that `make docker-images` builds: one, its patch, and one that it cannot be patched to."""
-_DOCKER: Final = SERVICES.parent / "docker"
+_DOCKER: Final = Path(__file__).parents[2] / "docker"
 _IMAGES: Final = _DOCKER / "images"
 _PORTS: Final = {
     "gateway": (8080, 8081),

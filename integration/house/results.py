@@ -29,6 +29,16 @@ def forget(root: Path, tier: str) -> None:
         file.unlink(missing_ok=True)
 
 
+def file(root: Path, tier: str) -> Path:
+    """Where the result of a tier lands that is one run."""
+    return root / REPORTS / tier / RESULT_FILE
+
+
+def of_nothing(root: Path, tier: str, problem: str) -> RunResult:
+    """What a run came to that ended before it could report."""
+    return _result(root, tier, "failed", 0.0, counts=Counts(), failures=(), command="", problems=(problem,))
+
+
 def of_pytest(
     root: Path, tier: str, run: str, junit: Path, command: Sequence[str], seconds: float, status: int
 ) -> RunResult:

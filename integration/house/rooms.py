@@ -53,8 +53,11 @@ def rooms(root: Path) -> Iterator[Room]:
     yield Room("integration/house", "house", frozenset({_HARNESS}))
     for name in suites(root):
         yield Room(f"integration/{name}", name, frozenset({_HARNESS, "contracts"}))
-    yield Room("benches", None, frozenset({_HARNESS, "contracts"}))
-    yield Room("docker", None, frozenset({_HARNESS, "contracts"}))
+    for folder in ("benches", "docker", "fuzz/stateful", "load"):
+        if (root / folder).is_dir():
+            yield Room(folder, None, frozenset({_HARNESS, "contracts"}))
+    if (root / "mutation").is_dir():
+        yield Room("mutation", None, frozenset({_HARNESS}))
     yield Room("fuzz", None, frozenset(path.name.partition("_")[0] for path in fuzz_targets(root)))
 
 

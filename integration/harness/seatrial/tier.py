@@ -20,6 +20,12 @@ A file looks like this:
     environment = "integration"
     paths = ["integration"]
     exclude = ["integration/harness"]
+
+A run that is no pytest run has a `command` instead of paths: what the environment's interpreter is given.
+
+    [[tier.fuzz.run]]
+    environment = "fuzz"
+    command = ["fuzz/run.py"]
 """
 
 import os
@@ -81,15 +87,17 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One pytest run of a tier: the test files below `paths`, less those below `exclude`, in one environment."""
+    """One run of a tier: of pytest over the test files below `paths`, less those below `exclude`, or of a program of its own."""
 
     environment: str
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     markers: str = ""
     """A pytest marker expression that selects among the tests; empty takes all."""
     workers: int = 0
     """How many pytest-xdist workers share the run; 0 runs it in one process."""
+    command: tuple[str, ...] = ()
+    """What the environment's interpreter is given instead of pytest; such a run has no paths, and writes its own result."""
 
     def owns(self, file: PurePosixPath) -> bool:
         """Whether this run collects a test file, given relative to the repository."""
@@ -232,10 +240,15 @@ def _run(table: Table) -> Run:
         exclude=table.folders("exclude"),
         markers=table.optional_text("markers"),
         workers=table.count("workers"),
+        command=table.texts("command"),
     )
     table.done()
-    if not run.paths:
-        raise table.fail("paths", "missing", 'write paths = ["..."]')
+    if run.command and (run.paths or run.exclude or run.markers or run.workers):
+        raise table.fail("command", "beside what is for pytest alone", "make it a [[run]] of its own")
+    if not run.paths and not run.command:
+        raise table.fail(
+            "paths", "missing", 'write paths = ["..."], or command = ["..."] for another program'
+        )
     return run
 
 

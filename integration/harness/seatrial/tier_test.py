@@ -63,6 +63,15 @@ def test_everything_in_the_file_is_read(file: Path) -> None:
     assert environment.plugins == ("seatrial.plugin",)
 
 
+def test_a_run_may_be_a_program_that_is_no_pytest(file: Path) -> None:
+    file.write_text(
+        GOOD.replace(GOOD[GOOD.index("paths =") : GOOD.index("[tier.full]")], 'command = ["gate.py", "-v"]\n')
+    )
+    (run,) = tier.load(file)["quick"].runs
+    assert (run.command, run.paths) == (("gate.py", "-v"), ())
+    assert not run.owns(PurePosixPath("gate.py"))
+
+
 def test_a_trigger_starts_the_tiers_that_name_it(file: Path) -> None:
     tiers = tier.load(file)
     assert [each.name for each in tiers.triggered_by(Trigger.NIGHTLY)] == ["quick"]
@@ -142,6 +151,12 @@ def test_the_table_has_one_row_for_each_tier(file: Path) -> None:
         ("workers = 2", "worker = 2", "tier.quick.run[0].worker", "unknown key"),
         ("workers = 2", 'workers = "auto"', "tier.quick.run[0].workers", "'auto' is not a whole number"),
         ('paths = ["suites"]', "", "tier.quick.run[0].paths", "missing"),
+        (
+            'paths = ["suites"]',
+            'command = ["gate.py"]',
+            "tier.quick.run[0].command",
+            "beside what is for pytest",
+        ),
         ('paths = ["suites"]', 'paths = "suites"', "tier.quick.run[0].paths", "not a list of texts"),
         ('paths = ["suites"]', 'paths = ["suites", "suites"]', "tier.quick.run[0].paths", "listed twice"),
         ('paths = ["suites"]', 'paths = ["../suites"]', "tier.quick.run[0].paths", "not a plain path"),
