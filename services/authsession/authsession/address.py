@@ -48,6 +48,9 @@ def normalise(text: str) -> str:
 
 
 def _is_label(label: str) -> bool:
-    # A combining mark is no \w, but part of many an internationalised label: it counts as the letter it sits on.
+    # A combining mark is no \w, but part of many an internationalised label: it counts as the letter it sits on. It must have
+    # one (RFC 5891, section 4.2.3.2).
+    if unicodedata.category(label[:1] or "_")[0] == "M":
+        return False
     letters = "".join("a" if unicodedata.category(character)[0] == "M" else character for character in label)
     return "_" not in letters and _LABEL.fullmatch(letters) is not None

@@ -82,7 +82,6 @@ class RestMail:
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
-        self._decoder = msgspec.json.Decoder(_Answer)
 
     async def send(self, mail: LoginCode) -> None:
         """Asks the service once. Raises MailError for no answer, another status than 202 and any other document."""
@@ -99,7 +98,15 @@ class RestMail:
         if reply.status != 202:
             retryable = reply.status >= 500 or reply.status < 300 or reply.status in _RETRYABLE
             raise MailError(f"it answered {reply.status}", retryable=retryable)
-        try:
-            self._decoder.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise MailError("its answer does not match the contract", retryable=True) from None
+        check_answer(reply.body)
+
+
+_ANSWERS: Final = msgspec.json.Decoder(_Answer)
+
+
+def check_answer(body: bytes) -> None:
+    """Raises MailError for what is not the answer to a mail that was accepted."""
+    try:
+        _ANSWERS.decode(body)
+    except (ValueError, RecursionError):
+        raise MailError("its answer does not match the contract", retryable=True) from None

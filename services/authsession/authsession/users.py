@@ -50,7 +50,6 @@ class RestUsers:
     def __init__(self, client: HttpClient, health: Dependency) -> None:
         self._client = client
         self._health = health
-        self._decoder = msgspec.json.Decoder(User)
 
     async def resolve(self, address: str, language: str, time_zone: str) -> User:
         """Asks the service. Raises UserServiceError for no answer, another status than 200 and any other document."""
@@ -75,8 +74,16 @@ class RestUsers:
             raise UserServiceError(error.reason) from error
         if reply.status != 200:
             raise UserServiceError(f"it answered {reply.status}")
-        try:
-            return self._decoder.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            # The text of the error may quote the document, and with it an address.
-            raise UserServiceError("its answer does not match the contract") from None
+        return read_user(reply.body)
+
+
+_USERS: Final = msgspec.json.Decoder(User)
+
+
+def read_user(body: bytes) -> User:
+    """The user of an answer. Raises UserServiceError."""
+    try:
+        return _USERS.decode(body)
+    except (ValueError, RecursionError):
+        # The text of the error may quote the document, and with it an address.
+        raise UserServiceError("its answer does not match the contract") from None

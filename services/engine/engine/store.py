@@ -61,7 +61,7 @@ class Store:
             if hashlib.sha256(envelope.game).hexdigest() != envelope.sha256:
                 raise StateCorrupt(f"{self._file}: its content is not what was written; {remedy}")
             return msgspec.json.decode(envelope.game, type=Game)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StateCorrupt(f"{self._file}: {error}; {remedy}") from None
 
     def write(self, game: Game) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc
-from servicekit import logs
+from servicekit import logs, tracing
 from servicekit.metrics import Registry
 
 from gateway.client_address import TrustedProxies, grpc_peer_address
+from gateway.envelope import Envelope
 from gateway.rejection import Rejection
 
 log = logs.get("gateway.call")
@@ -54,10 +55,17 @@ class Call:
         """The envelope's id once it is known, before that one of our own."""
         metadata = context.invocation_metadata() or ()
         self.traceparent = next((_text(value) for name, value in metadata if name == "traceparent"), None)
+        tracing.begin(tracing.trace_id(self.traceparent))
         forwarded_for = [_text(value) for name, value in metadata if name == "x-forwarded-for"]
         self.address = proxies.client(grpc_peer_address(context.peer()), forwarded_for)
         self._metrics = metrics
         self._started = time.perf_counter()
+
+    def identify(self, envelope: Envelope) -> None:
+        """The envelope is known: the call bears its request id and, where the metadata name no trace, works for its trace."""
+        self.request_id = envelope.request_id
+        if tracing.current() is None:
+            tracing.begin(envelope.trace_id)
 
     def observe(self) -> None:
         """Records the time until now."""
@@ -85,6 +93,7 @@ class Call:
             return result
         finally:
             self._metrics.calls.inc(self.operation, code)
+            log.debug("grpc_call", operation=self.operation, outcome=code, request_id=self.request_id)
 
     async def _abort(
         self, status: grpc.StatusCode, code: str, message: str, retry_after_s: int | None = None

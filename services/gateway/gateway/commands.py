@@ -43,7 +43,7 @@ class Commands:
 
     async def _execute(self, raw: bytes, call: Call) -> bytes:
         envelope = parse_envelope(raw)
-        call.request_id = envelope.request_id
+        call.identify(envelope)
         session = await self._gatekeeper.admit(envelope, call.address)
         route = self._downstream.route(envelope.message_type)
         status, body = await self._downstream.execute(

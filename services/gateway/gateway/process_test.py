@@ -16,6 +16,7 @@ from gateway.testing.device import Device, encode
 from gateway.testing.edge import Stream, code_of
 
 SEED = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def get(process: Process, listener: str, path: str) -> Reply:
 
 
 async def test_it_serves_and_drains(valkey: Valkey, processes: Processes, device: Device) -> None:
-    gateway = processes.start(GATEWAY_REDIS_URL=valkey.url)
+    gateway = processes.start(GATEWAY_REDIS_URL=valkey.url, GATEWAY_LOG_LEVEL="DEBUG")
     async with Redis(valkey.url) as redis:
         flat = [part for pair in device.projection().items() for part in pair]
         await redis.execute("HSET", KEY_PREFIX + "session-1", *flat)
@@ -49,7 +50,7 @@ async def test_it_serves_and_drains(valkey: Valkey, processes: Processes, device
                 "/gateway.v1.EdgeGateway/ExecuteCommand"
             )
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await method(encode(device.envelope()))
+                await method(encode(device.envelope(request_id="r-1", trace_id=TRACE)))
             assert code_of(caught.value) == "unknown_message_type"
             subscribe: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(
                 "/gateway.v1.EdgeGateway/SubscribeEvents"
@@ -60,6 +61,13 @@ async def test_it_serves_and_drains(valkey: Valkey, processes: Processes, device
             stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
             assert await stream.end() == "shutting_down"
             assert await stopping == 0
+        calls = [line for line in gateway.records() if line["event"] == "grpc_call"]
+        assert [(call["operation"], call["outcome"]) for call in calls] == [
+            ("ExecuteCommand", "unknown_message_type"),
+            ("SubscribeEvents", "shutting_down"),
+        ]
+        assert (calls[0]["request_id"], calls[0]["trace_id"]) == ("r-1", TRACE)
+        assert "trace_id" not in calls[1]
         assert [line for line in gateway.records() if line["level"] not in {"DEBUG", "INFO"}] == []
         assert await redis.execute("XINFO", "GROUPS", "gateway:client-events") == []
 

@@ -71,7 +71,7 @@ class Subscriptions:
 
     async def _admit(self, raw: bytes, call: Call) -> Subscription:
         envelope = parse_envelope(raw, SubscribeEventsRequest)
-        call.request_id = envelope.request_id
+        call.identify(envelope)
         session = await self._gatekeeper.admit(envelope, call.address)
         if envelope.message_type != MESSAGE_TYPE:
             raise Rejection("unknown_message_type", f"the message_type of a subscription is {MESSAGE_TYPE!r}")

@@ -1,13 +1,8 @@
 """W3C Trace Context (level 1): continuing a client's trace towards the services behind the gateway."""
 
 import os
-import re
-from typing import Final
 
-TRACEPARENT_PATTERN: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?P<trace_id>(?!0{32})[0-9a-f]{32})-(?P<parent_id>(?!0{16})[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
-    r"(?P<more>-.*)?"
-)
+from servicekit import tracing
 
 
 def child_traceparent(received: str | None, trace_id: str | None = None) -> str:
@@ -15,13 +10,12 @@ def child_traceparent(received: str | None, trace_id: str | None = None) -> str:
 
     It continues `received` where that is a valid header of any version, else the trace `trace_id`, else a new one.
     """
-    match = TRACEPARENT_PATTERN.fullmatch(received) if received is not None else None
-    # Version 00 has exactly four parts; later versions may have more (Trace Context, 4.3).
-    if match is not None and not (match["more"] and match.string.startswith("00-")):
-        trace_id, flags = match["trace_id"], int(match["flags"], 16) & 1
+    parent = tracing.parse(received)
+    if parent is not None:
+        trace_id, sampled = parent.trace_id, parent.sampled
     else:
-        trace_id, flags = trace_id or _random_id(16), 1
-    return f"00-{trace_id}-{_random_id(8)}-{flags:02x}"
+        trace_id, sampled = trace_id or _random_id(16), True
+    return f"00-{trace_id}-{_random_id(8)}-{sampled:02x}"
 
 
 def _random_id(size: int) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from servicekit import tracing
 from servicekit.http import Headers, Request
 
-from lobby.causes import Cause, trace_id
+from lobby.causes import Cause
 from lobby.operations import USER_HEADER
 from lobby.refusals import refusal
 
@@ -45,4 +46,4 @@ def caller(headers: Headers) -> str:
 
 def cause(request: Request, actor: str | None) -> Cause:
     """Give the cause of what a request changes."""
-    return Cause(actor, request.request_id, trace_id(request.headers.get("traceparent")))
+    return Cause(actor, request.request_id, tracing.trace_id(request.headers.get("traceparent")) or "")

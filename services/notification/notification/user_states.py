@@ -5,7 +5,7 @@ service announces is kept here.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -40,6 +40,32 @@ async def unreachable(connection: Connection | Database, user_ids: Collection[st
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A user's new state, `active`, `blocked` or `deleted`, since a time in Unix milliseconds."""
+
+    user_id: str
+    state: str
+    occurred_at_ms: int
+
+
+def read(fields: Mapping[str, bytes]) -> Change | None:
+    """What an entry says; None for an event that changes nothing here. Raises Reject."""
+    for name, pattern, form in (
+        ("event", _EVENT, "dotted lower-case words"),
+        ("user_id", _ID, "1 to 128 characters of visible ASCII"),
+        ("occurred_at_ms", _TIME, "Unix milliseconds in decimal"),
+    ):
+        if name not in fields:
+            raise Reject(f"{name} is missing")
+        if pattern.fullmatch(fields[name]) is None:
+            raise Reject(f"{name} is not {form}")
+    state = _STATES.get(fields["event"])
+    if state is None:
+        return None
+    return Change(fields["user_id"].decode(), state, int(fields["occurred_at_ms"]))
+
+
+@dataclass(frozen=True, slots=True)
 class UserStates:
     """Keeps what the stream says."""
 
@@ -47,18 +73,6 @@ class UserStates:
 
     async def handle(self, entry: Entry) -> None:
         """Keep one event; others than the three that are known are ignored. Raises Reject and DatabaseUnavailable."""
-        fields = entry.fields
-        for name, pattern, form in (
-            ("event", _EVENT, "dotted lower-case words"),
-            ("user_id", _ID, "1 to 128 characters of visible ASCII"),
-            ("occurred_at_ms", _TIME, "Unix milliseconds in decimal"),
-        ):
-            if name not in fields:
-                raise Reject(f"{name} is missing")
-            if pattern.fullmatch(fields[name]) is None:
-                raise Reject(f"{name} is not {form}")
-        state = _STATES.get(fields["event"])
-        if state is not None:
-            await self.database.execute(
-                _KEEP, fields["user_id"].decode(), state, int(fields["occurred_at_ms"])
-            )
+        change = read(entry.fields)
+        if change is not None:
+            await self.database.execute(_KEEP, change.user_id, change.state, change.occurred_at_ms)

@@ -28,6 +28,10 @@ class _Error(msgspec.Struct, frozen=True):
     error: _Detail
 
 
+_USERS: Final = msgspec.json.Decoder(User)
+_ERRORS: Final = msgspec.json.Decoder(_Error)
+
+
 class UserNotFound(Exception):
     """The user service knows no such user."""
 
@@ -47,8 +51,6 @@ class Users:
         """`health` is told whether the service answers."""
         self._client = client
         self._health = health
-        self._users = msgspec.json.Decoder(User)
-        self._errors = msgspec.json.Decoder(_Error)
 
     async def get(self, user_id: str, *, request_id: str) -> User:
         """The user. Raises UserNotFound and UserServiceError."""
@@ -73,22 +75,28 @@ class Users:
             )
         except ClientError as error:
             raise UserServiceError(error.reason, unavailable=True) from error
-        if reply.status == 404 and self._says_not_found(reply.body):
+        if reply.status == 404 and says_not_found(reply.body):
             raise UserNotFound
         if reply.status != 200:
             raise UserServiceError(f"it answered {reply.status}", unavailable=True)
-        try:
-            user = self._users.decode(reply.body)
-        except (ValueError, RecursionError):
-            # The text of the error may quote the document, and with it an address.
-            raise UserServiceError("its answer does not match the contract", unavailable=False) from None
+        user = read_user(reply.body)
         if user.user_id != user_id:
             raise UserServiceError("it answered with another user", unavailable=False)
         return user
 
-    def _says_not_found(self, body: bytes) -> bool:
-        """Whether the service itself says so: a 404 of something in between says nothing about the user."""
-        try:
-            return self._errors.decode(body).error.code == "user_not_found"
-        except (ValueError, RecursionError):
-            return False
+
+def read_user(body: bytes) -> User:
+    """The user of an answer. Raises UserServiceError."""
+    try:
+        return _USERS.decode(body)
+    except (ValueError, RecursionError):
+        # The text of the error may quote the document, and with it an address.
+        raise UserServiceError("its answer does not match the contract", unavailable=False) from None
+
+
+def says_not_found(body: bytes) -> bool:
+    """Whether the service itself says so: a 404 of something in between says nothing about the user."""
+    try:
+        return _ERRORS.decode(body).error.code == "user_not_found"
+    except (ValueError, RecursionError):
+        return False

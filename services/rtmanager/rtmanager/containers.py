@@ -15,7 +15,7 @@ IMAGE_REF: Final = f"{_PREFIX}image_ref"
 STARTED_AT_MS: Final = f"{_PREFIX}started_at_ms"
 OPERATION_ID: Final = f"{_PREFIX}operation_id"
 
-_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def name_of(game_id: str) -> str:
@@ -29,7 +29,10 @@ def milliseconds(time: str) -> int:
     if found is None:
         raise ValueError(f"{time!r} is no time of Docker's")
     second, fraction, zone = found.groups()
-    moment = datetime.fromisoformat(second + ("+00:00" if zone == "Z" else zone)).astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(second + ("+00:00" if zone == "Z" else zone)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{time!r} is in no year from 1 to 9999") from None
     return int(moment.timestamp()) * 1000 + int((fraction or "0").ljust(9, "0")[:3])
 
 

@@ -159,11 +159,14 @@ def _encoded(position: str) -> str:
 
 def _decoded(cursor: str) -> str:
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode(
-            "ascii"
-        )
+        padded = cursor + "=" * (-len(cursor) % 4)
+        position = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         raise _wrong_cursor() from None
+    # Postgres takes no NUL in a text.
+    if "\0" in position or _encoded(position) != cursor:
+        raise _wrong_cursor()
+    return position
 
 
 def _runtime(record: Record) -> wire.Runtime:

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from servicekit import logs
 from servicekit.failures import Unavailable
@@ -50,11 +51,10 @@ class Events:
                 try:
                     async for event in self._docker.events(self._since, self._connected):
                         pause = BACKOFF_FIRST_S
-                        self._since = int(event.get("time", 0)) or self._since
-                        if str(event.get("Action", "")).startswith(_ACTIONS):
-                            game_id = event["Actor"]["Attributes"].get(GAME_ID, "")
-                            if game_id:
-                                self._observer.wake(game_id)
+                        second, game_id = read_event(event)
+                        self._since = second or self._since
+                        if game_id:
+                            self._observer.wake(game_id)
                 except (DockerUnavailable, DockerRefused):
                     pass  # its watcher has told
                 await asyncio.sleep(pause * (0.5 + os.urandom(1)[0] / 255))
@@ -71,6 +71,19 @@ class Events:
     async def _compare(self) -> None:
         with suppress(Unavailable, DockerRefused):  # said already; the next comparison comes
             await self._observer.look_at_all()
+
+
+def read_event(event: Mapping[str, Any]) -> tuple[int, str]:
+    """Give an event's Unix second, 0 if it has none, and the game that is to be looked at, empty if there is none.
+
+    An event of another form is one that is not about us: what it should have told is found by the next comparison.
+    """
+    second, action, actor = event.get("time"), event.get("Action"), event.get("Actor")
+    attributes = actor.get("Attributes") if isinstance(actor, Mapping) else None
+    game_id = attributes.get(GAME_ID) if isinstance(attributes, Mapping) else None
+    if not isinstance(action, str) or not action.startswith(_ACTIONS) or not isinstance(game_id, str):
+        game_id = ""
+    return second if isinstance(second, int) and second > 0 else 0, game_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def test_the_command_names_the_file_that_is_wrong(
 def test_the_command_needs_the_configuration(samples: Samples, variables: dict[str, str]) -> None:
     status, _, err = migrate(samples, variables | {"SAMPLE_POSTGRES_DSN": "mysql://there/database"})
     assert status == 78
-    assert err.startswith("SAMPLE_POSTGRES_DSN: has the scheme 'mysql' (give postgresql://")
+    assert err.startswith("SAMPLE_POSTGRES_DSN: has another scheme (give postgresql://")
 
 
 def test_the_command_reads_what_the_database_needs_and_no_more(

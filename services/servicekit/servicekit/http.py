@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from servicekit import logs
+from servicekit import logs, tracing
 from servicekit.body import BodyReader, Gone, decode_json, decode_query, invalid
 from servicekit.errors import ApiError, error_body
 from servicekit.failures import Unavailable
@@ -222,7 +222,9 @@ class Router:
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served here, not {scope['type']}")
         started = time.perf_counter()
-        request_id = accept_or_create(Headers(scope["headers"]).get("x-request-id"))
+        headers = Headers(scope["headers"])
+        request_id = accept_or_create(headers.get("x-request-id"))
+        tracing.begin(tracing.trace_id(headers.get("traceparent")))
         body = BodyReader(scope["headers"], receive, limit=self._limit, timeout_s=self._timeout_s)
         operation = "none"
         try:

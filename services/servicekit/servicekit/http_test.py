@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import logging
 import re
 from typing import Any
 
 import msgspec
 import pytest
 
+from servicekit import logs
 from servicekit.conftest import exchange, serving
 from servicekit.errors import ApiError
 from servicekit.http import Operation, Request, Response, Router, json_response
@@ -121,6 +123,29 @@ def test_a_document_is_read_and_answered() -> None:
     assert headers["cache-control"] == "no-store"
     assert "date" in headers
     assert "server" not in headers
+
+
+def test_every_answer_is_a_debug_line_with_the_request_and_its_trace(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    traced = request("GET", "/things/a", x_request_id="r-1", traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure("DEBUG")
+    try:
+        for sent in (traced, request("GET", "/nowhere", x_request_id="r-2")):
+            send(sent)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(False)
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [
+        (line["operation"], line["status"], line["request_id"], line.get("trace_id"))
+        for line in told
+        if line["event"] == "http_request"
+    ] == [("read", 200, "r-1", trace), ("none", 404, "r-2", None)]
 
 
 def test_an_unknown_path_is_not_found() -> None:

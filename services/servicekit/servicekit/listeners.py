@@ -52,8 +52,10 @@ def inherited(
     names_text = environment.pop("LISTEN_FDNAMES", None)
     if not count_text or (pid is not None and pid != str(os.getpid())):
         return {}, []
-    if not count_text.isascii() or not count_text.isdigit():
-        return {}, [f"LISTEN_FDS: {count_text!r} is not a number of sockets (set it as in sd_listen_fds(3))"]
+    if not count_text.isascii() or not count_text.isdigit() or len(count_text) > 9:
+        return {}, [
+            f"LISTEN_FDS: {count_text[:20]!r} is not a number of sockets (set it as in sd_listen_fds(3))"
+        ]
     count = int(count_text)
     names = names_text.split(":") if names_text else []
     known = {listener.name: listener for listener in listeners}

@@ -1,8 +1,8 @@
 """Logs: one JSON object per line on stderr, and nothing secret in it.
 
-Keys of a line: ``ts`` (RFC 3339, UTC, milliseconds), ``level``, ``logger``, ``event`` (a stable snake_case name), the
-event's own fields, and ``exception`` when there is one. A line of a third-party library has the event ``message`` and its
-text in ``message``.
+Keys of a line: ``ts`` (RFC 3339, UTC, microseconds), ``level``, ``logger``, ``event`` (a stable snake_case name), the
+event's own fields, ``trace_id`` when the task works for a trace, and ``exception`` when there is one. A line of a
+third-party library has the event ``message`` and its text in ``message``.
 """
 
 import logging
@@ -12,6 +12,8 @@ import time
 from typing import Any, Final, TextIO
 
 import msgspec
+
+from servicekit import tracing
 
 REDACTED: Final = "[redacted]"
 
@@ -40,7 +42,9 @@ def hide(secret: str) -> None:
 
 
 def scrub(text: str) -> str:
-    """Take hidden secrets and e-mail addresses out of a text."""
+    """Take hidden secrets and e-mail addresses out of a text; bytes that were no text in it are shown by their numbers."""
+    if not text.isascii():
+        text = text.encode(errors="backslashreplace").decode()
     for secret in _hidden:
         if secret in text:
             text = text.replace(secret, REDACTED)
@@ -60,7 +64,8 @@ def _clean(value: Any) -> Any:
         return f"[{len(value)} bytes]"
     if isinstance(value, dict):
         return {
-            str(name): REDACTED if _is_secret(str(name)) else _clean(item) for name, item in value.items()
+            scrub(str(name)): REDACTED if _is_secret(str(name)) else _clean(item)
+            for name, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(item) for item in value]
@@ -75,7 +80,7 @@ class JsonFormatter(logging.Formatter):
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         level = "ERROR" if record.levelno > logging.ERROR else record.levelname
         line: dict[str, Any] = {
-            "ts": f"{stamp}.{int(record.msecs):03d}Z",
+            "ts": f"{stamp}.{int(record.created % 1 * 1_000_000):06d}Z",
             "level": level,
             "logger": record.name,
         }
@@ -87,8 +92,11 @@ class JsonFormatter(logging.Formatter):
             line["event"] = record.msg
             for name, value in fields.items():
                 # A field cannot pass itself off as one of the line's own keys.
-                own = f"{name}_" if name in {"ts", "level", "logger", "event", "exception"} else name
+                own = f"{name}_" if name in {"ts", "level", "logger", "event", "exception"} else scrub(name)
                 line[own] = REDACTED if _is_secret(name) else _clean(value)
+        trace = tracing.current()
+        if trace is not None:
+            line.setdefault("trace_id", trace)
         if record.exc_info:
             line["exception"] = scrub(self.formatException(record.exc_info))
         return msgspec.json.encode(line).decode(errors="backslashreplace")
@@ -146,6 +154,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(True)
-    # Not our events: asyncio's debug chatter, and uvicorn's own start and stop lines, which app.py reports.
+    # Not our events: the debug chatter of asyncio and grpc, and uvicorn's own start and stop lines, which app.py reports.
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("grpc").setLevel(max(logging.INFO, root.level))
     logging.getLogger("uvicorn.access").disabled = True

@@ -1,5 +1,6 @@
 """Log lines: their form, and what they never hold."""
 
+import asyncio
 import io
 import json
 import logging
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicekit import logs
+from servicekit import logs, tracing
 
 
 @pytest.fixture
@@ -35,11 +36,29 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 def test_a_line_has_the_promised_form(stream: io.StringIO) -> None:
     logs.get("kit.test").warning("something_happened", count=2, name="a\nb", ratio=0.5, gone=None, on=True)
     (line,) = lines(stream)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("ts"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line.pop("ts"))
     assert line == {
         "level": "WARNING", "logger": "kit.test", "event": "something_happened",
         "count": 2, "name": "a\nb", "ratio": 0.5, "gone": None, "on": True,
     }  # fmt: skip
+
+
+def test_a_line_bears_the_trace_that_its_task_works_for(stream: io.StringIO) -> None:
+    async def work(trace: str | None) -> None:
+        tracing.begin(trace)
+        logs.get("kit").info("done")
+        logs.get("kit").info("told", trace_id="its own")
+
+    for trace in ("a" * 32, None):
+        asyncio.run(work(trace))
+    assert [line.get("trace_id") for line in lines(stream)] == ["a" * 32, "its own", None, "its own"]
+
+
+def test_at_debug_libraries_do_not_chatter(stream: io.StringIO) -> None:
+    for name in ("asyncio", "grpc._cython.cygrpc"):
+        logging.getLogger(name).debug("I am here")
+        logging.getLogger(name).error("I am broken")
+    assert [line["message"] for line in lines(stream)] == ["I am broken"] * 2
 
 
 def raise_for(address: str) -> None:

@@ -55,7 +55,7 @@ class Notifier:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
                 # A supervisor that does not read must not hold up the service.
                 self._socket.settimeout(1.0)
-            self._socket.sendto(datagram.encode(), self._address)
+            self._socket.sendto(datagram.encode(errors="backslashreplace"), self._address)
         except OSError as problem:
             _log.warning("notify_failed", reason=str(problem))
             self._address = None

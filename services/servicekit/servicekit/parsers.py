@@ -160,16 +160,16 @@ def url(*schemes: str) -> Parser[str]:
         try:
             parts = urlsplit(value)
             port = parts.port
-        except ValueError as problem:
-            raise ValueError(f"is not a URL: {problem} {remedy}") from None
-        if any(character <= " " or character == "\x7f" for character in value):
-            raise ValueError(f"contains a space or a control character {remedy}")
+        except ValueError:  # whose text may quote a part of a password
+            raise ValueError(f"is not a URL: its host or port is malformed {remedy}") from None
+        if any(character <= " " or character >= "\x7f" for character in value):
+            raise ValueError(f"contains something else than visible ASCII {remedy}")
         if parts.scheme not in schemes:
             raise ValueError(f"has the scheme {parts.scheme!r} {remedy}")
         if parts.fragment:
             raise ValueError(f"has a fragment, which means nothing here {remedy}")
         if parts.scheme == "unix":
-            if parts.netloc or not parts.path.startswith("/"):
+            if parts.netloc or not parts.path.startswith("/") or not parts.path.strip("/"):
                 raise ValueError("has no absolute path (give unix:///path/of/the/socket)")
         elif not parts.hostname:
             raise ValueError(f"has no host {remedy}")
@@ -210,12 +210,13 @@ def postgres_dsn() -> Parser[str]:
         try:
             parts = urlsplit(value)
             port = parts.port
-        except ValueError as problem:
-            raise ValueError(f"is not a URL: {problem} {remedy}") from None
+        except ValueError:  # whose text may quote a part of the password
+            raise ValueError(f"is not a URL: its host or port is malformed {remedy}") from None
         if any(character <= " " or character == "\x7f" for character in value):
             raise ValueError(f"contains a space or a control character {remedy}")
+        # The scheme is not told: it may be a password in the wrong place.
         if parts.scheme not in ("postgresql", "postgres"):
-            raise ValueError(f"has the scheme {parts.scheme!r} {remedy}")
+            raise ValueError(f"has another scheme {remedy}")
         if not parts.hostname and not parse_qs(parts.query).get("host"):
             raise ValueError(
                 "has no host (give postgresql://host:port/database, or ?host=/folder for a socket)"

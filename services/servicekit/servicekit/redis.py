@@ -9,6 +9,7 @@ and no round trip to wait for. What must not be shared is given its own client (
 
 import asyncio
 import hashlib
+import re
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ _NOT_NOW: Final = frozenset(
     {"LOADING", "MASTERDOWN", "READONLY", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "OOM"}
 )
 _INCOMPLETE: Final = object()
+_DATABASE: Final = re.compile(r"[0-9]{1,9}")
 
 
 class RedisError(Exception):
@@ -98,7 +100,7 @@ class _Connection(asyncio.Protocol):
                 future = self._waiting.popleft()
                 if not future.done():
                     future.set_result(reply)
-        except hiredis.ProtocolError as problem:
+        except (hiredis.ProtocolError, TypeError) as problem:  # a TypeError for a map whose key is a map
             self._lose(f"malformed reply: {problem}")
             return
         if self._retired:
@@ -160,7 +162,7 @@ class _Target:
             database = parts.path.strip("/") or "0"
         else:
             raise ValueError(f"{parts.scheme!r} is not a Redis URL's scheme (give redis:// or unix://)")
-        if not database.isdigit():
+        if _DATABASE.fullmatch(database) is None:
             raise ValueError(f"{database!r} is not a database's number (give redis://host:port/0)")
         self.database = int(database)
         self.username = unquote(parts.username or "")
