@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from seatrial.containers.volume import Volume as Volume
     from seatrial.environment import Environment as Environment
     from seatrial.errors import SeatrialError as SeatrialError
-    from seatrial.failures.timeline import step as step
     from seatrial.network.proxy import Proxy as Proxy
     from seatrial.network.stub import HttpStub as HttpStub
     from seatrial.processes.child import ExitStatus as ExitStatus
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from seatrial.service import Service as Service
     from seatrial.stores.postgres_template import Template as Template
     from seatrial.stores.valkey import Valkey as Valkey
+    from seatrial.timeline.steps import step as step
     from seatrial.waiting import until as until
 
 _HOME = {
@@ -57,7 +57,7 @@ _HOME = {
     "PythonBinary": "builds.binary",
     "Service": "service",
     "TcpProbe": "processes.readiness",
-    "step": "failures.timeline",
+    "step": "timeline.steps",
     "until": "waiting",
 }
 

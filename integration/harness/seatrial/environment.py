@@ -5,22 +5,27 @@ import functools
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from seatrial import waiting
 from seatrial.errors import LeakError, SeatrialError
-from seatrial.failures.timeline import Timeline, running, steps
 from seatrial.home import Folder, Home
 from seatrial.leaks import LeakAudit
-from seatrial.processes.process import Event, Process, SpawnContext
+from seatrial.processes.process import Event as ProcessEvent
+from seatrial.processes.process import Process, SpawnContext
 from seatrial.processes.supervisor import Supervisor
 from seatrial.processes.warmboot import Mode, mode_of_run
+from seatrial.results.reports import write_atomically
 from seatrial.service import Service
+from seatrial.started import LogPart, Started, addresses
 from seatrial.stores.shelf import Shelf
 from seatrial.teardown import Teardown, remove_tree, stop_order
+from seatrial.timeline.event import Event
+from seatrial.timeline.merging import merged, of_log
+from seatrial.timeline.steps import steps
+from seatrial.timeline.timeline import Timeline, running
 
 if TYPE_CHECKING:
     from seatrial.containers.container import Container
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from seatrial.network.proxy import Proxy
     from seatrial.network.stub import HttpStub
     from seatrial.processes.listener import Address
-    from seatrial.processes.logfile import LogFile, Mark
     from seatrial.stores.postgres import Postgres
     from seatrial.stores.postgres_server import PostgresServer
     from seatrial.stores.store import Store
@@ -43,36 +47,6 @@ T = TypeVar("T")
 S = TypeVar("S", bound="HttpStub")
 
 
-@dataclass(frozen=True, slots=True)
-class LogPart:
-    """What a log holds of a test: all of it, or what came after a mark."""
-
-    log: "LogFile"
-    since: "Mark | None" = None
-
-    def text(self) -> str:
-        """All of it."""
-        return self.log.text(self.since)
-
-    def tail(self, lines: int) -> str:
-        """Its last lines."""
-        return "\n".join(self.text().splitlines()[-lines:])
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A process and what it was told when it was started."""
-
-    process: Process
-    environment: Mapping[str, str]
-    arguments: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """Everything that may name another process's address."""
-        return "\n".join([*self.environment.values(), *self.arguments])
-
-
 class Environment:
     """Processes, stores, stubs and proxies of one test. Nothing is made before it is asked for.
 
@@ -81,7 +55,8 @@ class Environment:
 
     def __init__(self, name: str, home: Home, worker: "Worker", timeline: Timeline | None = None) -> None:
         self.name = name
-        self.timeline = timeline or Timeline()
+        self.timeline = timeline or Timeline(recording=False)
+        self.timeline.name_of = self._name_of
         self._home = home
         self._worker = worker
         self._audit = LeakAudit()
@@ -91,6 +66,7 @@ class Environment:
         self._stubs: list[HttpStub] = []
         self._proxies: list[Proxy] = []
         self._checks: list[tuple[Callable[[], object], bool]] = []
+        self._gathered: list[tuple[str, Callable[[], object]]] = []
         self._dock: Dock | None = None
         self._directory: Path | None = None
         self._closed = False
@@ -98,12 +74,18 @@ class Environment:
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, name: str = "environment", artifacts: Path | None = None, *, check: bool = True
+        cls,
+        name: str = "environment",
+        artifacts: Path | None = None,
+        *,
+        check: bool = True,
+        timeline: Path | None = None,
     ) -> Iterator[Self]:
         """An environment outside pytest, for a bench or a person.
 
         `artifacts` is the directory of the logs; without one they vanish at the end. At the end all checks run
-        and what they found is raised as one `TeardownErrors`, unless `check` is false.
+        and what they found is raised as one `TeardownErrors`, unless `check` is false. `timeline` is the file that gets
+        the timeline, as JSON lines; without one nothing is recorded.
         """
         from seatrial.worker import Worker
 
@@ -113,8 +95,10 @@ class Environment:
                 stack.callback(shutil.rmtree, home, ignore_errors=True)
             worker = Worker()
             stack.callback(worker.close)
-            environment = cls(name, Folder(home), worker)
+            environment = cls(name, Folder(home), worker, Timeline(recording=timeline is not None))
             stack.enter_context(running(environment.timeline))
+            if timeline is not None:
+                stack.callback(environment._write_timeline, timeline)
             try:
                 yield environment
             except BaseException as error:
@@ -144,18 +128,19 @@ class Environment:
         for a name that is taken, and SpawnError when the program cannot be started.
         """
         unique = self._unique(service.name, name)
+        variables = {**(service.observed if self.timeline.recording else {}), **(environment or {})}
         context = SpawnContext(
             directory=self.directory / unique,
             log_path=self.artifacts / f"{unique}.log",
             name=unique,
-            environment=environment or {},
+            environment=variables,
             arguments=arguments,
             boot="cold" if mode_of_run() == "cold" else boot,
             on_event=self._on_event,
         )
         process = Process.spawn(service, context)
         self._started[unique] = Started(
-            process, {**service.environment, **(environment or {})}, (*service.arguments, *arguments)
+            process, {**service.environment, **variables}, (*service.arguments, *arguments)
         )
         return process
 
@@ -218,11 +203,14 @@ class Environment:
         stub.start()
         return stub
 
-    def proxy(self, target: "Address | Path") -> "Proxy":
-        """A proxy in front of an address, or of the path of a Unix socket, which can break the network between two processes."""
+    def proxy(self, target: "Address | Path", *, name: str | None = None) -> "Proxy":
+        """A proxy in front of an address, or of the path of a Unix socket, which can break the network between two processes.
+
+        It is called `name` in the timeline, by default after what is behind it.
+        """
         from seatrial.network.proxy import Proxy
 
-        proxy = Proxy(target)
+        proxy = Proxy(target, name=name or f"proxy to {self._name_of(str(target)) or target}")
         self._proxies.append(proxy)
         return proxy.start()
 
@@ -291,7 +279,19 @@ class Environment:
         """
         self._checks.append((check, after_stop))
 
+    def gather(self, what: str, tell: Callable[[], object]) -> None:
+        """Have something told for the timeline when all processes have stopped and the stores still serve.
+
+        What `tell` raises is told instead, and fails nothing. It is not called when no timeline is recorded.
+        """
+        self._gathered.append((what, tell))
+
     # The end
+
+    def told(self) -> list[Event]:
+        """The timeline so far, with the lines of all logs in it."""
+        logs = (of_log(self.timeline, name, part.records()) for name, part in self.logs().items())
+        return merged(self.timeline, *logs)
 
     def logs(self) -> dict[str, LogPart]:
         """What every process logged in this test, by its name; the stores' logs included."""
@@ -309,6 +309,7 @@ class Environment:
         self._closed = True
         self._run_checks(teardown, after_stop=False)
         self._stop_processes(teardown)
+        self._gather()
         self._close_parts(teardown)
         if self._dock is not None:
             self._dock.close(teardown)
@@ -328,14 +329,14 @@ class Environment:
                 teardown.attempt("a check at teardown", check)
 
     def _stop_processes(self, teardown: Teardown) -> None:
-        addresses = {name: _addresses(started.process) for name, started in self._started.items()}
+        places = {name: addresses(started.process) for name, started in self._started.items()}
         for proxy in self._proxies:
             # Whoever talks to the proxy uses what lies behind it
-            for known in addresses.values():
+            for known in places.values():
                 if str(proxy.target) in known:
                     known.append(str(proxy.address))
         texts = {name: started.text for name, started in self._started.items()}
-        for layer in stop_order(texts, addresses):
+        for layer in stop_order(texts, places):
             processes = [self._started[name].process for name in layer]
             for process in processes:
                 teardown.attempt(f"ending {process.name}", process.terminate)
@@ -343,6 +344,13 @@ class Environment:
                 teardown.attempt(f"stopping {process.name}", process.close)
         for process in reversed(self.processes):
             teardown.add(teardown.attempt(f"judging {process.name}", process.problems))
+
+    def _gather(self) -> None:
+        for what, tell in self._gathered if self.timeline.recording else ():
+            try:
+                tell()
+            except Exception as error:  # noqa: BLE001  (the store may be what the test broke)
+                self.timeline.record("test", "gap", f"{what}: {error!r}")
 
     def _close_parts(self, teardown: Teardown) -> None:
         for stub in reversed(self._stubs):
@@ -369,13 +377,17 @@ class Environment:
             number += 1
         return name
 
-    def _on_event(self, event: Event) -> None:
-        self.timeline.record_at(event.at, event.process, event.kind, event.detail)
+    def _write_timeline(self, file: Path) -> None:
+        write_atomically(file, "".join(map(self.timeline.line, self.told())))
 
+    def _on_event(self, event: ProcessEvent) -> None:
+        self.timeline.record(event.process, event.kind, event.detail, **event.fields)
 
-def _addresses(process: Process) -> list[str]:
-    found = []
-    for listener in process.service.listeners:
-        with contextlib.suppress(SeatrialError):  # a child that never reported its port has no address
-            found.append(str(process.address(listener.name)))
-    return found
+    def _name_of(self, address: str) -> str | None:
+        """What listens at an address: the latest process, for a port may be used again, else a stub, proxy or store."""
+        for name, started in reversed(self._started.items()):
+            if address in addresses(started.process):
+                return name
+        stubs = {str(stub.address): stub.name for stub in self._stubs}
+        proxies = {str(proxy.address): proxy.name for proxy in self._proxies}
+        return (stubs | proxies).get(address)

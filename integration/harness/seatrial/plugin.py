@@ -1,8 +1,6 @@
 """The pytest plugin: `-p seatrial.plugin`. It needs no autoload and no other plugin."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,17 +10,19 @@ from seatrial.builds.progress import progress
 from seatrial.environment import Environment
 from seatrial.errors import SeatrialError
 from seatrial.failures.keeper import Keeper
-from seatrial.failures.timeline import running
 from seatrial.processes.warmboot import mode_of_run
 from seatrial.results import summary
-from seatrial.results.tally import EXTRA, Tally
+from seatrial.results.tally import EXTRA, TALLY, Tally
 from seatrial.rules import plan as plans
-from seatrial.rules import quarantine, reruns, seed
+from seatrial.rules import reruns, seed
 from seatrial.rules.collection import Rules
+from seatrial.rules.order import Order
 from seatrial.rules.skips import REQUIRES
+from seatrial.rules.watch import Watch
+from seatrial.timeline import archive
+from seatrial.timeline.timeline import running
 
 _KEEPER = pytest.StashKey[Keeper]()
-_TALLY = pytest.StashKey[Tally]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,9 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{REQUIRES}(*capabilities): what a machine must have for this test to mean something"
     )
-    config.addinivalue_line(
-        "markers", f"{quarantine.MARKER}(issue, until): may fail until that day while the issue is worked on"
-    )
     reruns.refuse(config)
     if getattr(config.option, "maxworkerrestart", "0") is None:
         config.option.maxworkerrestart = "0"
@@ -46,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         progress.uncaptured = capture.global_and_fixture_disabled
     try:
         mode_of_run()
+        archive.recording()
     except SeatrialError as error:
         raise pytest.UsageError(str(error)) from None
     plan = plans.make(config)
@@ -54,9 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Rules(plan), "seatrial-rules")
     config.pluginmanager.register(keeper, "seatrial-keeper")
     if tally is not None:
-        config.stash[_TALLY] = tally
+        config.stash[TALLY] = tally
         # After the keeper: it judges the run when nothing more can be held against it
         config.pluginmanager.register(tally, "seatrial-tally")
+        config.pluginmanager.register(Watch(plan.quarantines), "seatrial-quarantine")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,20 +68,24 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Say what a person needs to repeat the run."""
     plan = config.stash[_KEEPER].plan
     lane = f" (lane {plan.lane})" if plan.tier else ""
-    return f"seatrial: tier {plan.tier_name}{lane}, seed {plan.seed}, boot {mode_of_run()}"
+    order = ", random order" if plan.order is Order.RANDOM else ""
+    return f"seatrial: tier {plan.tier_name}{lane}, seed {plan.seed}{order}, boot {mode_of_run()}"
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Close with a table, on the terminal and on a CI job's page."""
-    tally = config.stash.get(_TALLY, None)
+    """Close with a table, on the terminal and on a CI job's page; one of a tier's runs leaves that to who runs the tier."""
+    tally = config.stash.get(TALLY, None)
     if tally is None or config.option.collectonly:
         return
     result = tally.result
+    if config.stash[_KEEPER].plan.run is not None:
+        for problem in result.problems:
+            terminalreporter.write_line(f"seatrial: {problem}", red=True)
+        return
+    places = [result.artifacts] if result.failures or result.state == "interrupted" else []
     terminalreporter.section(f"seatrial: {result.tier}, boot {mode_of_run()}")
-    terminalreporter.write_line(summary.text(result))
-    page = os.environ.get("GITHUB_STEP_SUMMARY")
-    if page:
-        summary.append_to(Path(page), result)
+    terminalreporter.write_line(summary.text(result, places, width=summary.columns()))
+    summary.add_to_job_page(result, places)
 
 
 @pytest.fixture

@@ -39,6 +39,9 @@ class Service:
     time zone, temporary directory, certificates), the variables named in `inherit`, then `environment`. `arguments`
     and the values of `environment` may contain `{listener.address}`, `{listener.host}` and `{listener.port}`.
 
+    `observed` are variables for a process whose timeline is recorded, after `environment` and before those that the test
+    gives: such as make it log its side of each request.
+
     `stop_signal` asks the service to end; after `stop_timeout` it gets `stack_dump_signal` (when it has one: a process
     that does not know SIGUSR1 dies of it) and then SIGKILL. `clean_exits` are the statuses with which a stopped service
     may end, in the convention of `subprocess.Popen.returncode`: an exit code, or minus the number of a signal.
@@ -55,6 +58,7 @@ class Service:
     arguments: Sequence[str] = ()
     listeners: Sequence[Listener] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    observed: Mapping[str, str] = field(default_factory=dict)
     inherit: Sequence[str] = ()
     readiness: Readiness = field(default_factory=Notify)
     boot_timeout: float = 30.0

@@ -31,7 +31,7 @@ A run that is no pytest run has a `command` instead of paths: what the environme
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -191,7 +191,10 @@ def load(file: Path) -> Tiers:
         raise TierError(file, "file", f"not UTF-8 at byte {error.start}", "save it as UTF-8") from None
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # tomllib's own are ValueErrors, as are numbers of thousands of digits
         raise TierError(
             file, "syntax", str(error), "a key may be given once only, text needs quotes"
         ) from None
@@ -214,14 +217,13 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def table(tiers: Tiers) -> str:
-    """The tiers as a Markdown table, for a README."""
-    rows = ["| tier | what runs | trigger | budget | skips |", "|---|---|---|---|---|"]
+def table(tiers: Tiers, quarantined: Collection[PurePosixPath]) -> str:
+    """The tiers as a Markdown table, for a README; `quarantined` has the module of each entry of quarantine.toml."""
+    rows = ["| tier | what runs | trigger | budget | skips | quarantined |", "|---|---|---|---|---|---|"]
     for tier in tiers:
         triggers = ", ".join(trigger.value for trigger in Trigger if trigger in tier.triggers)
-        rows.append(
-            f"| `{tier.name}` | {tier.purpose} | {triggers} | {duration(tier.budget)} | {tier.skips} |"
-        )
+        cells = (tier.purpose, triggers, duration(tier.budget), tier.skips, sum(map(tier.owns, quarantined)))
+        rows.append(f"| `{tier.name}` | {' | '.join(map(str, cells))} |")
     return "\n".join(rows) + "\n"
 
 

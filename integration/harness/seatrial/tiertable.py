@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-_DURATION = re.compile(r"([1-9][0-9]*) (s|min|h)")
+_DURATION = re.compile(r"([1-9][0-9]{0,8}) (s|min|h)")
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -90,6 +91,14 @@ class Table:
                 f'write a whole number and s, min or h: {name} = "10 min"',
             )
         return int(match[1]) * _UNITS[match[2]]
+
+    def day(self, name: str) -> date:
+        """A day, as TOML writes it: 2030-12-31, without quotes."""
+        value = self._take(name)
+        if not isinstance(value, date) or isinstance(value, datetime):
+            reason = "missing" if value is None else f"{str(value)!r} is not a day"
+            raise self.fail(name, reason, f"write {name} = 2030-12-31, without quotes or time")
+        return value
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of different texts; empty when missing."""

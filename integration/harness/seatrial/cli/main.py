@@ -75,17 +75,40 @@ def sweep() -> None:
 
 
 @app.command()
+def timeline(
+    test: Annotated[str, typer.Argument(help="A test's node id, or a part of it that no other test has.")],
+) -> None:
+    """What happened in a test the last time that it ran, passed or failed, as a page for the browser.
+
+    Exits with 2 when no timeline is kept of such a test, or when the words fit several.
+    """
+    from seatrial.cli.browse import open_page
+    from seatrial.cli.timeline import render
+    from seatrial.timeline.archive import NoTimeline
+
+    try:
+        open_page(render(Repository.here().reports, test), console())
+    except NoTimeline as error:
+        _complain(error)
+        raise typer.Exit(2) from None
+
+
+@app.command()
 def why(
     tier: Annotated[str | None, typer.Argument(help="A tier; without it, the one that failed last.")] = None,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Print where the timeline's page is, and do not open it.")
+    ] = False,
 ) -> None:
     """The story of the last failure: what failed, the logs' last lines, where the artifacts are, how to repeat it.
 
+    The first failure's timeline opens in the browser, when there is a display and this is a terminal.
     Exits with 1 when there is one, and with 0 when nothing failed.
     """
     repository = Repository.here()
     if tier is not None and not (repository.reports / tier).is_dir():
         repository.tiers()[tier]
-    if results.show_failure(repository.reports, tier, console()):
+    if results.show_failure(repository.reports, tier, console(), open_pages=not no_open):
         raise typer.Exit(1)
 
 
@@ -93,12 +116,16 @@ def _as_ctrl_c(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
     raise KeyboardInterrupt
 
 
+def _complain(error: Exception) -> None:
+    console(stderr=True).print(styled("error:", "bold red"), styled(str(error), ""))
+
+
 def main() -> None:
     """Run the command line; errors of users are one message, without a traceback."""
     try:
         app()
     except (UsageError, TierError, ReportError, SeatrialError) as error:
-        console(stderr=True).print(styled("error:", "bold red"), styled(str(error), ""))
+        _complain(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

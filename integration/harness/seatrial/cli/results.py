@@ -6,11 +6,13 @@ from pathlib import Path
 from rich.console import Console
 
 from seatrial import tier
+from seatrial.cli.browse import open_page
 from seatrial.cli.output import plain_table, seconds, styled
 from seatrial.results.reports import Failure, RunResult, load, load_all
 
 _STYLES = {"passed": "green", "failed": "red", "interrupted": "yellow", "killed": "red", "running": "cyan"}
 _DETAILED = 5
+_TIMELINE_PAGE = "timeline.html"
 _LOG_LINES = 10
 
 
@@ -64,8 +66,11 @@ def _ago(moment: str) -> str:
     return "just now"
 
 
-def show_failure(reports: Path, name: str | None, console: Console) -> bool:
-    """Tell the story of the last failure, of one tier or of the newest failed one; whether there is one."""
+def show_failure(reports: Path, name: str | None, console: Console, *, open_pages: bool = True) -> bool:
+    """Tell the story of the last failure, of one tier or of the newest failed one; whether there is one.
+
+    The page of the first failure's timeline is opened, unless `open_pages` is false.
+    """
     results = (
         load_all(reports)
         if name is None
@@ -81,13 +86,13 @@ def show_failure(reports: Path, name: str | None, console: Console) -> bool:
             "no failure on record:", ", ".join(f"{result.tier} {result.state}" for result in results)
         )
         return False
-    _tell(bad[0], console)
+    _tell(bad[0], console, reports.parent, open_pages=open_pages)
     if others := [result.tier for result in bad[1:]]:
         console.print(styled(f"also not passed: {', '.join(others)} (seatrial why <tier>)", "yellow"))
     return True
 
 
-def _tell(result: RunResult, console: Console) -> None:
+def _tell(result: RunResult, console: Console, root: Path, *, open_pages: bool) -> None:
     counts = result.counts
     console.print(
         styled(result.tier, "bold"),
@@ -98,7 +103,7 @@ def _tell(result: RunResult, console: Console) -> None:
     facts = {
         "revision": result.revision,
         "python": result.python,
-        "seed": str(result.seed),
+        "seed": str(result.seed) if result.seed else "",
         "command": result.command,
     }
     console.print(styled(", ".join(f"{name} {value}" for name, value in facts.items() if value), "dim"))
@@ -106,10 +111,14 @@ def _tell(result: RunResult, console: Console) -> None:
         console.print("The run did not come to its end: what follows is what it had found by then.")
     for problem in result.problems:
         console.print(styled(problem, "red"))
-    for failure in result.failures[:_DETAILED]:
-        _tell_failure(failure, console)
-    for failure in result.failures[_DETAILED:]:
-        console.print(styled(f"also failed: {failure.nodeid}", "red"))
+    for number, failure in enumerate(result.failures):
+        if number < _DETAILED:
+            _tell_failure(failure, console)
+        else:
+            console.print(styled(f"also failed: {failure.nodeid}", "red"))
+        if failure.artifacts and (page := root / failure.artifacts / _TIMELINE_PAGE).is_file():
+            open_page(page, console, wanted=open_pages)
+            open_pages = False
 
 
 def _tell_failure(failure: Failure, console: Console) -> None:

@@ -21,6 +21,7 @@ from seatrial.processes.listener import Address
 from seatrial.processes.logfile import Allowed, LogFile
 from seatrial.processes.process import Event
 from seatrial.processes.verdict import unexpected_log
+from seatrial.timeline.faults import Faults
 from seatrial.waiting import WATCH, until
 
 State = Literal["created", "running", "paused", "exited", "removed"]
@@ -57,6 +58,7 @@ class Container(ContainerHandle):
         self.started = time.monotonic()
         self._labels = labels
         self._on_event = on_event
+        self._faults = Faults(name)
         self._allowed: list[Allowed] = []
         self._expected: Expected | None = None
         self._past: list[SeatrialError] = []
@@ -151,7 +153,7 @@ class Container(ContainerHandle):
         if state is not None:
             self.state = state
         if self._on_event is not None:
-            self._on_event(Event(time.time(), self.name, kind, detail))
+            self._on_event(Event(self.name, kind, detail))
         with self._changed:
             self._changed.notify_all()
         WATCH.changed()
@@ -285,6 +287,7 @@ class Container(ContainerHandle):
     def kill(self) -> ContainerExit:
         """SIGKILL, as when its machine loses power."""
         if self.state in ("running", "paused"):
+            self._faults.begin("killed")
             self._ask("kill", SIGKILL)
             self._expect("to die of SIGKILL", self._over)
         return self._facts()
@@ -304,6 +307,7 @@ class Container(ContainerHandle):
     def pause(self) -> None:
         """Suspend it, as a machine that hangs; connections to it stay open."""
         with self._engine.translated(f"pausing {self.name}"):
+            self._faults.begin("paused")
             self._engine.api.pause(self.id)
         self._expect("to pause", lambda: self.state != "running")
 
@@ -312,6 +316,7 @@ class Container(ContainerHandle):
         with self._engine.translated(f"resuming {self.name}"):
             self._engine.api.unpause(self.id)
         self._expect("to resume", lambda: self.state != "paused")
+        self._faults.end("paused")
 
     def restart(self) -> None:
         """Stop it if it runs, start the same container again, and wait until it is ready.
@@ -325,6 +330,7 @@ class Container(ContainerHandle):
         self.state = "created"
         self.start()
         self.wait_ready()
+        self._faults.end()
 
     # What it is.
 

@@ -87,6 +87,13 @@ def test_its_life_is_told_by_the_engine(environment: Environment, image: str) ->
         "removed",
     ]
     assert [kind for kind in kinds if kind in told] == told
+    broken = [event for event in environment.timeline.events if event.kind in ("fault", "fault_over")]
+    assert [(event.source, event.kind, event.detail) for event in broken] == [
+        ("it", "fault", "paused"),
+        ("it", "fault_over", "paused"),
+        ("it", "fault", "paused"),
+        ("it", "fault", "killed"),
+    ]
 
 
 def test_it_is_ready_when_its_health_check_says_so_and_not_before(

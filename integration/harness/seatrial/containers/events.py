@@ -29,9 +29,15 @@ class EngineEvent:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """As the engine writes it."""
-        actor = document["Actor"]
-        return cls(document["timeNano"] / 1e9, actor["ID"], document["Action"], actor["Attributes"])
+        """As the engine writes it; raises ValueError for a document that is no event of a container."""
+        match document:
+            case {
+                "timeNano": int(nanoseconds),
+                "Action": str(action),
+                "Actor": {"ID": str(container), "Attributes": Mapping() as attributes},
+            } if container and 0 <= nanoseconds < 1 << 63:
+                return cls(nanoseconds / 1e9, container, action, attributes)
+        raise ValueError(f"no event of a container: {str(document)[:200]}")
 
 
 Listener = Callable[[EngineEvent], None]
@@ -112,7 +118,8 @@ class EventStream:
         while not self._ended.is_set():
             with self._stream as stream:
                 for document in stream:
-                    self._heard(EngineEvent.parse(document))
+                    with contextlib.suppress(ValueError):  # of something else, which nobody listens for
+                        self._heard(EngineEvent.parse(document))
             self._hears.clear()
             if not self._ended.is_set():
                 self._reconnect()

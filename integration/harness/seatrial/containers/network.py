@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from seatrial.containers.engine import Engine, NotThere
-from seatrial.failures.timeline import fault
+from seatrial.timeline.faults import fault
 
 if TYPE_CHECKING:
     from seatrial.containers.container import Container

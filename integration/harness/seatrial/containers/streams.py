@@ -8,7 +8,7 @@ import http.client
 import json
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
@@ -70,11 +70,8 @@ class Output(_Stream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Pieces of it until its end; an engine that is lost ends it as well."""
-        # Each piece has a header of 8 bytes: which of the two it was, and its length (Engine API, "Stream format").
         with contextlib.suppress(OSError, ValueError):
-            while len(header := self._response.fp.read(_HEADER.size)) == _HEADER.size:
-                _, length = _HEADER.unpack(header)
-                yield self._response.fp.read(length)
+            yield from pieces(self._response.fp.read)
 
 
 class Documents(_Stream):
@@ -89,5 +86,23 @@ class Documents(_Stream):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The documents until the end; an engine that is lost ends it as well."""
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-            while line := self._response.readline():
-                yield json.loads(line)
+            yield from documents(self._response.readline)
+
+
+def pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """What a program wrote, from a stream of both its outputs; ends where the stream does.
+
+    Each piece has a header of 8 bytes: which of the two it was, and its length (Engine API, "Stream format").
+    """
+    while len(header := read(_HEADER.size)) == _HEADER.size:
+        _, length = _HEADER.unpack(header)
+        yield read(length)
+
+
+def documents(readline: Callable[[], bytes]) -> Iterator[dict[str, Any]]:
+    """The documents of a stream, one a line. Raises ValueError for a line that is none."""
+    while line := readline():
+        try:
+            yield json.loads(line)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None

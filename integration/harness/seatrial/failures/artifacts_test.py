@@ -102,6 +102,7 @@ def test_everything_is_there(kept: Path) -> None:
         "failure.txt",
         "ship.log",
         "ship.stacks.txt",
+        "timeline.html",
         "timeline.jsonl",
         "timeline.txt",
     }

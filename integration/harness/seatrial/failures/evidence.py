@@ -3,38 +3,41 @@
 import contextlib
 import json
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from seatrial.environment import Environment, LogPart, Started
+from seatrial.environment import Environment
 from seatrial.errors import SeatrialError
 from seatrial.failures import repro
-from seatrial.failures.artifacts import TAIL_LINES, TestArtifacts
+from seatrial.failures.artifacts import TAIL_LINES, TestArtifacts, safe_name
 from seatrial.failures.masking import mask_environment
-from seatrial.failures.timeline import Timeline, render, unix_time
 from seatrial.rules.plan import Plan
+from seatrial.started import Started
 from seatrial.teardown import Teardown, TeardownErrors
+from seatrial.timeline import archive
+from seatrial.timeline.merging import text
+from seatrial.timeline.timeline import Timeline
 from seatrial.worker import Worker
 
-if TYPE_CHECKING:
-    from seatrial.network.stub import HttpStub
-
 _EVENTS: Final = "events.jsonl"
+_TIMELINE: Final = "timeline.jsonl"
 
 
 class Evidence:
     """What is known of one test, from its set-up to the end of its teardown."""
 
-    def __init__(self, plan: Plan, nodeid: str) -> None:
+    def __init__(self, plan: Plan, timelines: Path, nodeid: str) -> None:
+        """`timelines` is the directory of this run's."""
         self.nodeid = nodeid
         self.artifacts = TestArtifacts(plan.artifacts, nodeid)
-        self.timeline = Timeline()
+        self.timeline = Timeline(recording=archive.recording())
         self.environment: Environment | None = None
         self.body_over = False
         """Whether the test's own outcome has been reported; it has not when the run is interrupted in it."""
         self.failed = False
         self._plan = plan
+        self._timelines = timelines
         self._failures: list[str] = []
         self._withheld: Sequence[Exception] = ()
         self._finished = False
@@ -70,11 +73,14 @@ class Evidence:
         if teardown.interrupt is not None and self.body_over:
             raise teardown.interrupt
 
-    def failure(self, when: str, text: str) -> None:
-        """A phase of the test failed. Stacks are dumped while there is somebody to dump them."""
+    def failure(self, when: str, story: str, message: str = "") -> None:
+        """A phase of the test failed: with a message of few words, and with all of the story.
+
+        Stacks are dumped while there is somebody to dump them.
+        """
         self.failed = True
-        self._failures.append(f"{when}\n\n{text.strip()}\n")
-        self.timeline.record("test", "failed", when)
+        self._failures.append(f"{when}\n\n{story.strip()}\n")
+        self.timeline.record("test", "failed", when, message=message or None)
         if when != "teardown" and self.environment is not None:
             self._dump_stacks(self.environment)
         self._write_story()
@@ -110,24 +116,50 @@ class Evidence:
         """The command that repeats the test."""
         return self._plan.command(self.nodeid)
 
-    def finish(self, *, interrupted: bool = False) -> None:
-        """The test is over: complete its directory if it failed, remove it if not. Idempotent."""
+    def finish(self, *, interrupted: bool = False) -> tuple[Exception, ...]:
+        """The test is over: keep its timeline, complete its directory if it failed, remove it if not. Idempotent.
+
+        Answers what of a test that passed could not be kept; for one that failed its own story says so.
+        """
         if self._finished:
-            return
+            return ()
         self._finished = True
-        self.timeline.record("test", "end")
         if interrupted and self.environment is not None:
             self.failure("interrupted", "the run was interrupted in this test")
-        if not self.failed:
-            self.timeline.close()
-            self.artifacts.discard()
-            return
+        outcome = "interrupted" if interrupted else "failed" if self.failed else "passed"
+        self.timeline.record("test", "end", outcome=outcome)
         # What cannot be gathered must not hide what can, nor the failure itself
         gaps = Teardown()
-        for write in (self._write_configuration, self._write_logs, self._write_timeline):
+        if self.timeline.recording:
+            gaps.attempt("keeping the timeline", self._keep_timeline)
+        self.timeline.close()
+        if not self.failed:
+            self.artifacts.discard()
+            return tuple(gaps.errors)
+        for write in (self._write_configuration, self._write_logs, self._write_page):
             gaps.attempt("gathering artifacts", write)
         self._failures += [f"artifacts are incomplete\n\n{describe(gap)}\n" for gap in gaps.errors]
         self._write_story()
+        return ()
+
+    def _keep_timeline(self) -> None:
+        """Every test's among those of its run; a failed one's also in its directory, and to be read."""
+        environment = self.environment
+        events = environment.told() if environment is not None else list(self.timeline.events)
+        lines = "".join(map(self.timeline.line, events))
+        archive.keep(self._timelines, safe_name(self.nodeid), lines)
+        if not self.failed:
+            return
+        self.artifacts.write(_TIMELINE, lines)
+        self.artifacts.write("timeline.txt", text(events))
+        (self.artifacts.path / _EVENTS).unlink(missing_ok=True)
+
+    def _write_page(self) -> None:
+        from seatrial.timeline import page
+
+        jsonl = self.artifacts.path / _TIMELINE
+        if jsonl.is_file():
+            page.write(jsonl, jsonl.with_suffix(".html"), title=self.nodeid)
 
     def _write_story(self) -> None:
         story = self.teardown_story()
@@ -152,20 +184,6 @@ class Evidence:
         for name, part in logs.items():
             if part.log.path.parent != self.artifacts.path:
                 self.artifacts.write(f"{name}.log", part.text() + "\n")
-
-    def _write_timeline(self) -> None:
-        logs = self.environment.logs() if self.environment is not None else {}
-        told = [self.timeline.from_log(name, _records(part)) for name, part in logs.items()]
-        if self.environment is not None:
-            told += [
-                self.timeline.from_log(stub.name, _calls(stub), kind="call")
-                for stub in self.environment.stubs
-            ]
-        events = self.timeline.merged(*told)
-        self.timeline.close()
-        self.artifacts.write("timeline.jsonl", "".join(map(self.timeline.line, events)))
-        self.artifacts.write("timeline.txt", render(events))
-        (self.artifacts.path / _EVENTS).unlink(missing_ok=True)
 
     def _dump_stacks(self, environment: Environment) -> None:
         for name, started in environment.started.items():
@@ -204,15 +222,3 @@ def _configuration(started: Started) -> dict[str, object]:
         "command": [*process.service.binary.command(), *started.arguments],
         "environment": mask_environment(started.environment),
     }
-
-
-def _records(part: LogPart) -> Iterator[tuple[float | None, str | None, str]]:
-    for record in part.log.records(part.since):
-        yield unix_time(record.ts or record.line), record.level, record.line
-
-
-def _calls(stub: "HttpStub") -> Iterator[tuple[float | None, str | None, str]]:
-    for call in stub.calls:
-        answer = "no answer" if call.status is None else str(call.status)
-        notes = [note for note in (call.fault, call.violation) if note]
-        yield call.at, None, " ".join([call.request.method, call.request.path, "->", answer, *notes])

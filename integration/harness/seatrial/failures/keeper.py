@@ -7,13 +7,14 @@ import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
 from seatrial.containers.audit import last_look, sweep_run
+from seatrial.failures.artifacts import RunArtifacts
 from seatrial.failures.evidence import Evidence, describe
 from seatrial.processes.supervisor import Supervisor
 from seatrial.results.tally import EXTRA, Tally
-from seatrial.rules import quarantine
 from seatrial.rules.plan import Plan
 from seatrial.rules.skips import ABSENT, bare_skip_message
 from seatrial.teardown import TeardownErrors
+from seatrial.timeline import archive
 from seatrial.worker import Worker
 
 
@@ -26,13 +27,23 @@ class Keeper:
         self._tally = tally
         self._open: dict[str, Evidence] = {}
         self._died = False
+        runs = plan.reports / plan.tier_name / archive.FOLDER
+        self._timelines = RunArtifacts(runs, plan.artifacts.path.name)
+        self._problems: list[str] = []
 
     def evidence(self, item: pytest.Item) -> Evidence:
         """The evidence of a test that runs."""
         found = self._open.get(item.nodeid)
         if found is None:
-            found = self._open[item.nodeid] = Evidence(self.plan, item.nodeid)
+            found = self._open[item.nodeid] = Evidence(self.plan, self._timelines.path, item.nodeid)
         return found
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Make room for the timelines of this run."""
+        if self._tally is not None and archive.recording() and not session.config.option.collectonly:
+            self._timelines.hold()
+            self._timelines.prune(archive.KEPT_RUNS)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -55,12 +66,13 @@ class Keeper:
         if isinstance(error, TeardownErrors):
             report.longrepr = _shown(error, report)
         evidence = self.evidence(item)
-        evidence.failure(report.when, report.longreprtext)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        evidence.failure(report.when, report.longreprtext, crash.message if crash is not None else "")
         report.sections += evidence.sections()
         extra: dict[str, Any] = evidence.summary()
         if isinstance(error, TeardownErrors):
             extra["message"] = describe(error)
-        known = quarantine.of(item)
+        known = self.plan.quarantines.of(item.nodeid)
         if known is not None:
             report.outcome = "skipped"
             report.wasxfail = str(known)
@@ -80,7 +92,7 @@ class Keeper:
         if story and not report.failed:
             # pytest shows the sections of a passed teardown whose title has this word, with the test's failure
             report.sections.append(("problems at teardown", story))
-        evidence.finish()
+        self._problems += map(describe, evidence.finish())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, error: object | None) -> None:
@@ -93,7 +105,8 @@ class Keeper:
         for evidence in self._open.values():
             evidence.finish(interrupted=True)
         self._open.clear()
-        problems = [describe(problem) for problem in self.worker.close()]
+        self._timelines.release()
+        problems = self._problems + [describe(problem) for problem in self.worker.close()]
         problems += last_look()
         if self._died:
             sweep_run()

@@ -19,17 +19,18 @@ def environment_that_matters(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def command(
-    nodeid: str,
+    nodeid: str | None,
     *,
     options: Sequence[str],
     environment: Mapping[str, str],
     python: str = "python",
 ) -> str:
-    """One shell line that runs one test again, from where pytest was started."""
+    """One shell line that runs one test again, from where pytest was started; without one, what the options name."""
     variables = [
         f"{name}={shlex.quote(value)}" for name, value in environment_that_matters(environment).items()
     ]
-    return " ".join([*variables, python, "-m", "pytest", *map(shlex.quote, options), shlex.quote(nodeid)])
+    words = [*options, *([] if nodeid is None else [nodeid])]
+    return " ".join([*variables, python, "-m", "pytest", *map(shlex.quote, words)])
 
 
 def python_version() -> str:

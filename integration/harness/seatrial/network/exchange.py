@@ -30,7 +30,7 @@ class Request:
             return json.loads(
                 self.body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_constant
             )
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Illegal(f"the body is no JSON: {error}") from None
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from seatrial.errors import SeatrialError
-from seatrial.failures import timeline
 from seatrial.network.link import CutError, Limit, Link, Pipe, deliver, receive
 from seatrial.processes.listener import Address, Reservation
 from seatrial.processes.supervisor import Supervisor
+from seatrial.timeline.faults import fault
 
 Direction = Literal["both", "to_target", "to_client"]
 _Way = Literal["to_target", "to_client"]
@@ -50,8 +50,9 @@ class Proxy:
     connection is reset: a proxy has accepted it by then.
     """
 
-    def __init__(self, target: Address | Path, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, target: Address | Path, *, host: str = "127.0.0.1", name: str = "") -> None:
         self.target = target
+        self.name = name or f"proxy to {target}"
         self._reservation = Reservation(host)
         self.address: Final = self._reservation.address
         self._supervisor = Supervisor.current()
@@ -112,7 +113,7 @@ class Proxy:
         links = self._on(direction)
         self._run(self._apply(links, lambda link: setattr(link, "drops", link.drops + 1)))
         try:
-            with timeline.fault(str(self), "drop_traffic", direction):
+            with fault(self.name, "drop_traffic", direction):
                 yield
         finally:
             self._run(self._apply(links, lambda link: setattr(link, "drops", link.drops - 1)))
@@ -124,7 +125,7 @@ class Proxy:
         links = self._on(direction)
         self._run(self._apply(links, lambda link: link.delays.append(seconds)))
         try:
-            with timeline.fault(str(self), "delayed", f"{seconds:g} s {direction}"):
+            with fault(self.name, "delayed", f"{seconds:g} s {direction}"):
                 yield
         finally:
             self._run(self._apply(links, lambda link: link.delays.remove(seconds)))
@@ -136,7 +137,7 @@ class Proxy:
         links = self._on(direction)
         self._run(self._apply(links, lambda link: link.rates.append(bytes_per_second)))
         try:
-            with timeline.fault(str(self), "throttled", f"{bytes_per_second:g} B/s {direction}"):
+            with fault(self.name, "throttled", f"{bytes_per_second:g} B/s {direction}"):
                 yield
         finally:
             self._run(self._apply(links, lambda link: link.rates.remove(bytes_per_second)))
@@ -149,7 +150,7 @@ class Proxy:
         limit = Limit(after_bytes)
         self._run(self._apply(links, lambda link: link.limits.append(limit)))
         try:
-            with timeline.fault(str(self), "truncated", f"after {after_bytes} bytes {direction}"):
+            with fault(self.name, "truncated", f"after {after_bytes} bytes {direction}"):
                 yield
         finally:
             self._run(self._apply(links, lambda link: link.limits.remove(limit)))
@@ -159,7 +160,7 @@ class Proxy:
         """New connections are refused; the port stays ours. Established ones live on."""
         self._run(self._refuse(+1))
         try:
-            with timeline.fault(str(self), "refused"):
+            with fault(self.name, "refused"):
                 yield
         finally:
             self._run(self._refuse(-1))
@@ -169,7 +170,7 @@ class Proxy:
         """Established connections are reset (RST) on both sides, and new ones as soon as they were accepted."""
         self._run(self._reset_all(+1))
         try:
-            with timeline.fault(str(self), "reset"):
+            with fault(self.name, "reset"):
                 yield
         finally:
             self._run(self._reset_all(-1))

@@ -33,11 +33,13 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import unquote
 
 from seatrial.errors import SeatrialError, shortened
-from seatrial.failures import timeline
 from seatrial.network.exchange import Call, Illegal, Request, Response
 from seatrial.network.httpwire import Connection, Message, Reply, encode
 from seatrial.processes.listener import Address, Reservation
 from seatrial.processes.supervisor import Supervisor
+from seatrial.timeline.faults import fault as timeline_fault
+from seatrial.timeline.timeline import note
+from seatrial.timeline.tracecontext import trace_id_of
 
 __all__ = ["Call", "HttpStub", "Illegal", "Request", "Response", "StubViolation", "route"]
 
@@ -91,6 +93,8 @@ class HttpStub:
     """What the stub is called in errors; the class's name when empty."""
     body_limit: ClassVar[int] = 1 << 20
     """Bytes of a body, above which a request is a violation."""
+    host: ClassVar[str] = "127.0.0.1"
+    """Where it listens."""
 
     _routes: ClassVar[list[tuple[str, str, re.Pattern[str], str]]] = []
 
@@ -107,7 +111,7 @@ class HttpStub:
 
     def __init__(self) -> None:
         self.lock: Final = threading.RLock()
-        self._reservation = Reservation("127.0.0.1")
+        self._reservation = Reservation(self.host)
         self.address: Final[Address] = self._reservation.address
         self._supervisor = Supervisor.current()
         self._server: asyncio.Server | None = None
@@ -221,7 +225,7 @@ class HttpStub:
         """The system is not there: established connections are closed, new ones refused. The port stays ours."""
         self._run(self._be_absent(+1))
         try:
-            with timeline.fault(self.name, "gone"):
+            with timeline_fault(self.name, "gone"):
                 yield
         finally:
             self._run(self._be_absent(-1))
@@ -231,7 +235,7 @@ class HttpStub:
         """The system hangs: connections are made, nothing is read, handled or answered until the block ends."""
         self._run(self._pause(+1))
         try:
-            with timeline.fault(self.name, "paused"):
+            with timeline_fault(self.name, "paused"):
                 yield
         finally:
             self._run(self._pause(-1))
@@ -240,7 +244,7 @@ class HttpStub:
     def _fault(self, fault: _Fault) -> Iterator[None]:
         self._run(self._change(fault, self._faults.append))
         try:
-            with timeline.fault(self.name, fault.kind, fault.path or ""):
+            with timeline_fault(self.name, fault.kind, fault.path or ""):
                 yield
         finally:
             self._run(self._change(fault, self._faults.remove))
@@ -266,6 +270,7 @@ class HttpStub:
                 response = fault.response
             status = None if hidden else response.status
             self._calls.append(Call(request, time.time(), status, fault.kind if fault else None, violation))
+            self._told(self._calls[-1])
             if violation is not None:
                 self._violations.append(violation)
         limit = fault.size if fault is not None and fault.kind == "truncating" else None
@@ -278,6 +283,19 @@ class HttpStub:
         )
         return Reply(
             data, close, lambda: arrived + sum(each.seconds for each in delays if each in self._faults)
+        )
+
+    def _told(self, call: Call) -> None:
+        headers = call.request.headers
+        answer = "no answer" if call.status is None else str(call.status)
+        note(
+            self.name,
+            "call",
+            f"{call.request.method} {call.request.path} -> {answer}",
+            fault_kind=call.fault,
+            violation=call.violation,
+            request_id=headers.get("x-request-id"),
+            trace_id=trace_id_of(headers.get("traceparent")),
         )
 
     def malformed(self, status: int, reason: str) -> Reply:

@@ -129,8 +129,10 @@ class Child:
         return self.addresses[listener]
 
     def saw(self, what: str) -> None:
-        """Remember why it is not ready yet."""
-        self.last_seen = what
+        """Remember why it is not ready yet, and tell it when that is something else than before."""
+        if what != self.last_seen:
+            self.last_seen = what
+            self._change("probe", what)
 
     def stranger(self, listener: str) -> str | None:
         """Who listens on a reserved port, when it is certainly not this child or a descendant of it."""

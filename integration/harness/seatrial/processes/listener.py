@@ -32,7 +32,8 @@ class Address:
             host = host[1:-1]
         elif ":" in host:
             raise ValueError(f"{text!r} is not host:port; put an IPv6 host in brackets")
-        if not separator or not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        usable = separator and re.fullmatch(r"[^\[\]\s]+", host) and re.fullmatch(r"[0-9]{1,5}", port)
+        if not usable or not 0 < int(port) < 65536:
             raise ValueError(f"{text!r} is not host:port with a port from 1 to 65535")
         return cls(host, int(port))
 

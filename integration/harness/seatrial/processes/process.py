@@ -19,17 +19,18 @@ from seatrial.processes.spawn import Launch, base_environment, spawn
 from seatrial.processes.supervisor import MARKER, Supervisor
 from seatrial.processes.verdict import Expectation, phase, story, unexpected_log, verdict
 from seatrial.service import Service
+from seatrial.timeline.faults import Faults
 from seatrial.waiting import WATCH
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a process: `at` is Unix time in seconds, `kind` a word, `detail` for a person."""
+    """Something that has just happened to a process: `kind` is a word, `detail` for a person, `fields` for a program."""
 
-    at: float
     process: str
     kind: str
     detail: str
+    fields: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class Process:
         self._expected: Expectation | None = None
         self._past: list[SeatrialError] = []
         self._reservations: dict[str, Reservation] = {}
+        self._faults = Faults(self.name)
         self._child: Child | None = None
         self._zygote: warmboot.Zygote | None = None
         self.boot = service.boot_mode(context.boot)
@@ -172,13 +174,20 @@ class Process:
         if child is not self._child:
             return
         if self._context.on_event is not None:
-            self._context.on_event(Event(time.time(), self.name, kind, detail))
+            self._context.on_event(Event(self.name, kind, detail, self._facts(child, kind)))
         if kind == "exited" and child.asked is None and not self._declared(child):
             WATCH.report(self, story(self.name, child))
         else:
             WATCH.changed()
         if kind in ("ready", "exited") and self._zygote is not None and self._zygote.alive:
             self._zygote.replenish()
+
+    def _facts(self, child: Child, kind: str) -> dict[str, object]:
+        if kind == "spawned":
+            return {"pid": child.pid, "boot": self.boot}
+        if kind == "exited":
+            return {"status": str(child.exit)}
+        return {"took_s": round(time.monotonic() - child.started, 6)} if kind == "probe" else {}
 
     def _declared(self, child: Child) -> bool:
         return self._expected is not None and child.exit is not None and self._expected.met_by(child.exit)
@@ -303,6 +312,7 @@ class Process:
     def kill(self) -> ExitStatus:
         """SIGKILL it and its session, and return when nothing of it is left."""
         child = self._now
+        self._faults.begin("killed")
         self._supervisor.run(child.kill())
         return self._ended(child)
 
@@ -315,11 +325,13 @@ class Process:
 
     def pause(self) -> None:
         """Suspend it and its session (SIGSTOP), as a machine that hangs; connections to it stay open."""
+        self._faults.begin("paused")
         self._supervisor.run(self._now.pause())
 
     def resume(self) -> None:
         """End a `pause`."""
         self._supervisor.run(self._do(self._now.resume))
+        self._faults.end("paused")
 
     def dump_stacks(self) -> None:
         """Have it write its stacks to its log, if its service has a `stack_dump_signal`."""
@@ -338,6 +350,7 @@ class Process:
         self._supervisor.session_gone(self.pid)
         self._start()
         self.wait_ready()
+        self._faults.end()
 
     # What a test declares, and what is wrong.
 

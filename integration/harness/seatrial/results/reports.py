@@ -12,14 +12,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 State = Literal["running", "passed", "failed", "interrupted", "killed"]
 RESULT_FILE: Final = "result.json"
 SLOWEST: Final = 5
 LOCAL_TIER: Final = "local"
 _FORMAT: Final = 1
+_Number = TypeVar("_Number", int, float)
 _WORST_FIRST: Final[tuple[State, ...]] = ("killed", "interrupted", "failed", "running", "passed")
 
 
@@ -157,7 +159,10 @@ def read(path: Path) -> RunResult:
 
 
 def merge(results: Sequence[RunResult]) -> RunResult:
-    """Several runs of one tier as one result: counts and times add up, the worst state wins."""
+    """Several runs of one tier as one result: counts add up, the worst state wins.
+
+    The time is that in which any of them ran: what ran side by side counts once, and a pause between two not at all.
+    """
     first = min(results, key=lambda result: result.started_at)
     if len(results) == 1:
         return first
@@ -171,7 +176,9 @@ def merge(results: Sequence[RunResult]) -> RunResult:
         first,
         state=state,
         finished_at=max(finished, default=None),
-        duration_s=sum(result.duration_s for result in results),
+        duration_s=_covered_s(results),
+        budget_s=_first_of(result.budget_s for result in results),
+        skip_budget=_first_of(result.skip_budget for result in results),
         counts=Counts(
             **{
                 name: sum(getattr(result.counts, name) for result in results)
@@ -182,8 +189,25 @@ def merge(results: Sequence[RunResult]) -> RunResult:
         failures=tuple(failure for result in results for failure in result.failures),
         slowest=slowest(duration for result in results for duration in result.slowest),
         problems=tuple(problem for result in results for problem in result.problems),
-        command=" && ".join(dict.fromkeys(result.command for result in results)),
+        # A number that repeats only one of them repeats nothing
+        seed=first.seed if len({result.seed for result in results}) == 1 else 0,
+        command=" && ".join(dict.fromkeys(filter(None, (result.command for result in results)))),
     )
+
+
+def _first_of(numbers: Iterable[_Number | None]) -> _Number | None:
+    return next((number for number in numbers if number is not None), None)
+
+
+def _covered_s(results: Iterable[RunResult]) -> float:
+    """How long at least one of several runs was at work, in seconds."""
+    covered, until = 0.0, float("-inf")
+    begun = ((datetime.fromisoformat(result.started_at).timestamp(), result) for result in results)
+    for start, result in sorted(begun, key=lambda pair: pair[0]):
+        end = start + result.duration_s
+        covered += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return round(covered, 3)
 
 
 def skip_counts(skips: Mapping[tuple[str, str], int]) -> tuple[SkipCount, ...]:
@@ -200,6 +224,7 @@ def slowest(durations: Iterable[Duration]) -> tuple[Duration, ...]:
 def _result(document: dict[str, Any]) -> RunResult:
     if document.pop("format") != _FORMAT:
         raise ValueError("written by another version")
+    datetime.fromisoformat(document["started_at"])
     return RunResult(
         **{
             **document,

@@ -59,6 +59,7 @@ def test_the_runs_of_a_tier_are_added_up_and_the_worst_state_wins(tmp_path: Path
         failures=(),
         started_at="2026-11-21T09:00:00.000Z",
         duration_s=1,
+        seed=8,
     )
     reports.write(other, tmp_path, "one")
     merged = reports.load(tmp_path, "harbour")
@@ -69,6 +70,25 @@ def test_the_runs_of_a_tier_are_added_up_and_the_worst_state_wins(tmp_path: Path
     assert merged.counts == Counts(passed=8, failed=1, skipped=2)
     assert merged.skips == (SkipCount(capability="docker", reason="no engine", count=4),)
     assert len(merged.failures) == 1
+    assert merged.seed == 0
+
+
+@pytest.mark.parametrize(
+    ("spans", "covered"),
+    [
+        ([(0, 9), (9, 1)], 10),
+        ([(0, 9), (3, 2)], 9),
+        ([(0, 9), (3, 9)], 12),
+        ([(3, 9), (0, 9), (40, 2)], 14),
+    ],
+    ids=["behind", "within", "overlapping", "with a pause"],
+)
+def test_what_ran_side_by_side_counts_once(spans: list[tuple[int, int]], covered: float) -> None:
+    runs = [
+        replace(RESULT, started_at=f"2026-11-21T10:00:{start:02}.000Z", duration_s=seconds)
+        for start, seconds in spans
+    ]
+    assert reports.merge(runs).duration_s == covered
 
 
 def test_a_run_whose_process_is_gone_was_killed(tmp_path: Path) -> None:
@@ -91,17 +111,63 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_the_summary_is_complete() -> None:
-    assert summary.text(RESULT).splitlines() == [
+    result = replace(
+        RESULT,
+        counts=replace(RESULT.counts, quarantined=1, xfailed=4),
+        failures=(replace(RESULT.failures[0], artifacts="reports/harbour/artifacts/a"),),
+    )
+    assert summary.text(result, ["reports/harbour/"]).splitlines() == [
         "state      FAILED",
-        "tests      3 passed, 1 failed, 2 skipped",
+        "tests      3 passed, 1 failed, 2 skipped, 4 failed as expected, 1 in quarantine",
         "skipped    2 x docker: no engine",
         "problem    2 tests were skipped",
+        "failed     a_test.py::test (call)",
+        "             ```",
+        "             reports/harbour/artifacts/a",
         "slowest       4.50 s  a_test.py::test",
         "time       9.0 s of 60 s",
         "seed       7",
-        "artifacts  ",
+        "reports    reports/harbour/",
     ]
-    assert "OVER BUDGET" in summary.text(replace(RESULT, duration_s=61))
+
+
+def test_a_tier_over_its_budget_says_so() -> None:
+    assert "61.0 s of 60 s, OVER BUDGET" in summary.text(replace(RESULT, duration_s=61))
+    assert "OVER" not in summary.text(replace(RESULT, duration_s=60))
+
+
+def test_of_many_failures_the_first_are_named_and_the_rest_counted() -> None:
+    many = tuple(replace(RESULT.failures[0], nodeid=f"a_test.py::test_{n}") for n in range(30))
+    shown = summary.text(replace(RESULT, failures=many))
+    assert "a_test.py::test_9 (call)" in shown
+    assert "a_test.py::test_10" not in shown
+    assert "and 20 more: seatrial why harbour" in shown
+    page = summary.markdown(replace(RESULT, failures=many))
+    assert page.count("```text") == 20
+    assert "- <code>a_test.py::test_29</code>" in page
+
+
+@pytest.mark.parametrize("width", [40, 79, 200])
+def test_a_table_is_as_wide_as_the_terminal_but_for_what_is_copied(width: int) -> None:
+    nodeid = "a_test.py::" + "x" * 200
+    result = replace(
+        RESULT,
+        failures=(replace(RESULT.failures[0], nodeid=nodeid, message="boom " * 90 + "\nand a second line"),),
+        slowest=(Duration(nodeid=nodeid, duration_s=4.5),),
+        problems=("it went wrong " * 20,),
+    )
+    lines = summary.text(result, width=width).splitlines()
+    assert [line for line in lines if len(line) > width] == [f"failed     {nodeid} (call)"]
+    assert any(line.endswith("x" * 5) and "..." in line for line in lines) or width == 200
+    assert "second" not in "".join(lines)
+
+
+def test_what_a_terminal_or_a_page_would_obey_is_not_passed_on() -> None:
+    bad = replace(RESULT, problems=("red \x1b[31m alert\nnow", "a|b <script>"))
+    assert "\x1b" not in summary.text(bad)
+    page = summary.markdown(bad)
+    assert "a\\|b &lt;script&gt;" in page
+    assert "alert now" in page
 
 
 def test_a_message_cannot_break_out_of_the_page() -> None:
@@ -173,9 +239,19 @@ def test_the_page_of_the_job_has_the_same(inner: Inner, parallel: InnerRun) -> N
         assert failure.nodeid in page
 
 
-def test_a_result_of_one_of_several_runs_has_its_name(inner: Inner) -> None:
-    run = inner.run("--seatrial-run=half", "-k", "worker")
+def test_a_run_by_hand_closes_with_its_table(parallel: InnerRun) -> None:
+    table = parallel.output[parallel.output.index("seatrial: local") :]
+    for line in ("state      FAILED", "tests      9 passed, 3 failed, 2 skipped", "seed       7"):
+        assert line in table
+    assert f"reports    {parallel.result.artifacts}" in table
+
+
+def test_one_of_several_runs_has_its_name_and_leaves_the_table_to_who_closes_the_tier(inner: Inner) -> None:
+    page = inner.root / "page of a part.md"
+    run = inner.run("--seatrial-run=half", "-k", "worker", variables={"GITHUB_STEP_SUMMARY": str(page)})
     assert run.status == 0
+    assert "state      " not in run.output
+    assert not page.exists()
     document = json.loads((inner.root / "reports" / "local" / "result-half.json").read_text())
     assert document["counts"]["passed"] == 1
     (inner.root / "reports" / "local" / "result-half.json").unlink()

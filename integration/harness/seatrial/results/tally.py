@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,6 +21,9 @@ _SEVERITY: Final = ("passed", "xfailed", "skipped", "quarantined", "failed")
 
 Outcome = Literal["passed", "xfailed", "skipped", "quarantined", "failed"]
 
+TALLY: Final = pytest.StashKey["Tally"]()
+"""Where the plugin keeps the run's tally, for other plugins too; there is none in a worker."""
+
 
 class Tally:
     """A pytest plugin object for the controller, or for the only process of a run."""
@@ -34,8 +38,18 @@ class Tally:
         self._interrupted = False
         self.result: RunResult = plan.beginning()
 
+    @property
+    def run(self) -> str:
+        """Which of the tier's runs this is; empty for the only one."""
+        return self._plan.run or ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the results of the tier are."""
+        return self._plan.reports / self._plan.tier_name
+
     def problem(self, text: str) -> None:
-        """Hold something against the run as a whole."""
+        """Hold something against the run as a whole; another plugin may until its own end of the session is over."""
         self._problems.append(text)
 
     @pytest.hookimpl(tryfirst=True)
@@ -91,12 +105,17 @@ class Tally:
         if error:
             self.problem(f"worker {name} died: {str(error).strip().splitlines()[-1]}")
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Judge the run and write its result."""
-        if session.config.option.collectonly:
-            return
-        self.result = self._judge(exitstatus)
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Judge the run when every other plugin has, and write its result."""
+        try:
+            yield
+        finally:
+            if not session.config.option.collectonly:
+                self._finish(session)
+
+    def _finish(self, session: pytest.Session) -> None:
+        self.result = self._judge(session.exitstatus)
         if self.result.problems and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,

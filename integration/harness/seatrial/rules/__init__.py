@@ -1,1 +1,1 @@
-"""What a test may do: what it requires, when it may be skipped or quarantined, with which seed and options it runs."""
+"""What a test may do: what it requires, when it may be skipped or quarantined, and in which order, with which seed it runs."""

@@ -223,6 +223,16 @@ def _real_postgres() -> str | None:
     return None if answer in (b"S", b"N") else f"{host}:{port} answered SSLRequest with {answer!r}"
 
 
+def _browser() -> str | None:
+    from seatrial.rules import browser
+
+    try:
+        browser.find()
+    except browser.NoBrowser as absent:
+        return str(absent)
+    return None
+
+
 def _python(version: str) -> Callable[[], str | None]:
     return lambda: _command(f"python{version}", "-c", "")
 
@@ -281,6 +291,12 @@ for _capability in (
         purpose="an external PostgreSQL server to run the smoke tests against",
         remedy=f"set {REAL_POSTGRES_VARIABLE}=postgresql://user:password@host:port/database; the user may create databases",
         probe=_real_postgres,
+    ),
+    Capability(
+        name="browser",
+        purpose="a Chromium or Chrome that shows pages",
+        remedy="install Debian's package chromium or Google Chrome, or name a program by SEATRIAL_BROWSER",
+        probe=_browser,
     ),
     *(
         Capability(

@@ -58,7 +58,7 @@ def test_a_probe_runs_once() -> None:
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
     with pytest.raises(
-        UnknownCapability, match=r"unknown capability 'dokcer' \(use one of: docker, fuse, .*register"
+        UnknownCapability, match=r"unknown capability 'dokcer' \(use one of: browser, docker, .*register"
     ):
         probe("dokcer")
 

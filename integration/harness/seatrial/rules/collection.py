@@ -4,7 +4,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from seatrial.rules import capability, quarantine, reruns, skips
+from seatrial.rules import capability, order, quarantine, reruns, skips
+from seatrial.rules.order import Order
 from seatrial.rules.plan import Plan
 from seatrial.rules.skips import REQUIRES, Violation
 
@@ -25,10 +26,20 @@ class Rules:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             _fail(report, [f"{report.nodeid}: {skips.bare_skip_message(reason.removeprefix('Skipped: '))}"])
         elif report.passed:
-            violations = [*_in_module(collector), *self._on_items(report)]
+            violations = [
+                *_in_module(collector),
+                *self._on_items(report),
+                *self._on_quarantine(collector, report),
+            ]
             if violations:
                 _fail(report, [str(violation) for violation in violations])
         return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the tests into the run's order."""
+        if self._plan.order is Order.RANDOM:
+            items.sort(key=lambda item: order.place(self._plan.seed, item.nodeid))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -50,8 +61,26 @@ class Rules:
             if isinstance(node, pytest.Item):
                 yield from skips.on_item(node)
                 yield from reruns.on_item(node)
-                yield from quarantine.on_item(node)
                 yield from self._requirements(node)
+
+    def _on_quarantine(
+        self, collector: pytest.Collector, report: pytest.CollectReport
+    ) -> Iterator[Violation]:
+        """Entries that are over, or that name a test which this module or class does not have."""
+        for entry in self._plan.quarantines.entries:
+            if isinstance(collector, pytest.Module) and str(entry.file) == collector.nodeid and entry.over():
+                yield Violation(
+                    entry.test,
+                    f"its quarantine ended on {entry.until}: {entry.reason} ({entry.link})",
+                    f"fix the test and remove its entry from {quarantine.FILE_NAME}, or delete the test",
+                )
+            within, _, name = entry.test.partition(f"{collector.nodeid}::")
+            if not within and name and not any(_leads_to(node, name) for node in report.result):
+                yield Violation(
+                    entry.test,
+                    f"{quarantine.FILE_NAME} names it, and there is no such test",
+                    "correct the entry, or remove it",
+                )
 
     def _requirements(self, item: pytest.Item) -> Iterator[Violation]:
         for mark in item.iter_markers(REQUIRES):
@@ -74,6 +103,12 @@ class Rules:
 def required(item: pytest.Item) -> list[str]:
     """The capabilities that a test requires, those of its module and class included."""
     return list(dict.fromkeys(str(name) for mark in item.iter_markers(REQUIRES) for name in mark.args))
+
+
+def _leads_to(node: pytest.Item | pytest.Collector, name: str) -> bool:
+    """Whether a node is the test of that name, one of its cases, or a class around it."""
+    names = {node.name, getattr(node, "originalname", node.name)}
+    return name in names or name.startswith(f"{node.name}::")
 
 
 def _split(error: capability.UnknownCapability) -> tuple[str, str]:

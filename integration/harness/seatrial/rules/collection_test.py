@@ -42,25 +42,9 @@ NOT_COLLECTED = {
     "flaky": ("import pytest\n@pytest.mark.flaky(reruns=3)\ndef test_a(): ...\n", "retries are refused"),
     "unknown": (
         "import pytest\n@pytest.mark.requires('dokcer')\ndef test_a(): ...\n",
-        "unknown capability 'dokcer' (use one of: docker, fuse,",
+        "unknown capability 'dokcer' (use one of: browser, docker,",
     ),
     "nothing": ("import pytest\n@pytest.mark.requires\ndef test_a(): ...\n", "names no capability"),
-    "overdue": (
-        "import pytest\n@pytest.mark.quarantined(issue='https://tracker.test/7', until='2020-01-31')\ndef test_a(): ...\n",
-        "its quarantine ended on 2020-01-31: https://tracker.test/7 (fix the test",
-    ),
-    "dateless": (
-        "import pytest\n@pytest.mark.quarantined(issue='https://tracker.test/7')\ndef test_a(): ...\n",
-        "quarantine has no date",
-    ),
-    "reasonless": (
-        "import pytest\n@pytest.mark.quarantined(until='2999-01-31')\ndef test_a(): ...\n",
-        "quarantine has no issue",
-    ),
-    "misdated": (
-        "import pytest\n@pytest.mark.quarantined(issue='x', until='soon')\ndef test_a(): ...\n",
-        "'soon' is not YYYY-MM-DD",
-    ),
 }
 
 
@@ -128,13 +112,6 @@ def test_known_to_fail():
 
 @pytest.mark.xfail(strict=True, reason="https://tracker.test/1")
 def test_known_to_fail_but_passes(): ...
-
-@pytest.mark.quarantined(issue="https://tracker.test/2", until="2999-12-31")
-def test_quarantined():
-    raise AssertionError("flaked")
-
-@pytest.mark.quarantined(issue="https://tracker.test/2", until="2999-12-31")
-def test_quarantined_but_passes(): ...
 """
 TIERS = """
 [environment.inner]
@@ -180,18 +157,9 @@ def test_an_absent_capability_is_a_counted_skip_with_its_reason(ran: InnerRun) -
 
 
 def test_what_is_there_runs_and_a_known_failure_counts_as_such(ran: InnerRun) -> None:
-    assert ran.passed == {"test_needs_water", "test_quarantined_but_passes"}
+    assert ran.passed == {"test_needs_water"}
     assert ran.result.counts.xfailed == 1
     assert "XPASS(strict)" in ran.failure("test_known_to_fail_but_passes").message
-
-
-def test_a_quarantined_failure_is_kept_but_not_held_against_the_run(ran: InnerRun) -> None:
-    assert ran.result.counts.quarantined == 1
-    assert ran.result.counts.failed == 4
-    failure = ran.failure("test_quarantined")
-    assert "flaked" in failure.message
-    assert (ran.artifacts("test_quarantined") / "REPRO.txt").is_file()
-    assert "quarantined until 2999-12-31: https://tracker.test/2" in ran.output
 
 
 CAPABLE = """

@@ -17,7 +17,9 @@ from seatrial.containers import ownership
 from seatrial.failures import repro
 from seatrial.failures.artifacts import RunArtifacts, new_run_name
 from seatrial.results.reports import LOCAL_TIER, RunResult
-from seatrial.rules import seed
+from seatrial.rules import quarantine, seed
+from seatrial.rules.order import Order
+from seatrial.rules.quarantine import QuarantineError, Quarantines
 from seatrial.tier import Lane, Tier, TierError, Tiers
 
 _KEPT_OPTIONS: Final = (
@@ -29,7 +31,7 @@ _KEPT_OPTIONS: Final = (
     "--override-ini",
 )
 _KEPT_SHORT: Final = ("-p", "-o", "-c", "-W")
-_OWN_OPTIONS: Final = ("--seatrial-seed",)
+_OWN_OPTIONS: Final = ("--seatrial-seed", "--seatrial-run")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -40,15 +42,24 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--seatrial-tiers", metavar="FILE", help="default: tiers.toml in the root directory")
     group.addoption(
-        "--seatrial-run", metavar="NAME", help="which of the tier's pytest runs this is, if it has several"
+        "--seatrial-run",
+        metavar="NAME",
+        help="which of the tier's runs this is, for a caller that runs the whole tier and closes it with one table",
     )
     group.addoption(
         "--seatrial-seed", metavar="N", type=int, help="repeat a run's random choices; default: a new seed"
+    )
+    group.addoption(
+        "--seatrial-order",
+        choices=list(Order),
+        default=Order.DEFINED,
+        help="random: shuffle modules, their classes and their tests by the seed",
     )
     group.addoption("--seatrial-reports", metavar="DIR", help="where result files go; default: reports")
     group.addoption("--seatrial-artifacts", metavar="DIR", help="default: <reports>/<tier>/artifacts")
     parser.addini("seatrial_reports", "where result files go", default="reports")
     parser.addini("seatrial_artifacts", "where failures leave their artifacts", default="")
+    parser.addini("seatrial_quarantine", "which tests may fail until when", default=quarantine.FILE_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +72,8 @@ class Plan:
     lane: Lane
     run: str | None
     seed: int
+    order: Order
+    quarantines: Quarantines
     reports: Path
     artifacts: RunArtifacts
     worker: str | None
@@ -114,7 +127,7 @@ class Plan:
 
     def repro_text(self, nodeid: str) -> str:
         """The whole of a test's REPRO.txt."""
-        return repro.text(
+        written = repro.text(
             nodeid,
             line=self.command(nodeid),
             directory=self.directory,
@@ -123,6 +136,16 @@ class Plan:
             revision=self.revision,
             environment=self.variables,
         )
+        if self.order is Order.RANDOM:
+            written += (
+                f"# Among the other tests of its run, in the same random order:\n# {self.run_command()}\n"
+            )
+        return written
+
+    def run_command(self) -> str:
+        """The command that repeats the whole run."""
+        options = _with_seed(self.invocation, self.seed)
+        return repro.command(None, options=options, environment=self.variables, python=self.python)
 
     def shared(self) -> dict[str, Any]:
         """What a worker must know, as plain data."""
@@ -187,6 +210,8 @@ def make(config: pytest.Config) -> Plan:
         lane=Lane.current(),
         run=config.getoption("seatrial_run"),
         seed=shared["seed"],
+        order=Order(config.getoption("seatrial_order")),
+        quarantines=_quarantines(config),
         reports=reports,
         artifacts=RunArtifacts(root, shared.get("artifacts") or new_run_name()),
         worker=getattr(config, "workerinput", {}).get("workerid"),
@@ -211,19 +236,35 @@ def _tier(config: pytest.Config) -> tuple[Tiers | None, Tier | None]:
         raise pytest.UsageError(str(error)) from None
 
 
+def _quarantines(config: pytest.Config) -> Quarantines:
+    try:
+        return quarantine.load(config.rootpath / config.getini("seatrial_quarantine"))
+    except QuarantineError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _kept(arguments: Sequence[str], number: int) -> tuple[str, ...]:
     """Of a command line the options that change what one test does; the seed is always named."""
     kept: list[str] = []
-    words = iter(arguments)
-    for word in map(str, words):
-        name = word.partition("=")[0]
-        if name.startswith(_OWN_OPTIONS):
-            if "=" not in word:
-                next(words, None)
-        elif name.startswith(_KEPT_OPTIONS) or word in _KEPT_SHORT:
+    *words, own_seed = _with_seed(arguments, number)
+    rest = iter(words)
+    for word in rest:
+        if word.startswith(_KEPT_OPTIONS) or word in _KEPT_SHORT:
             kept.append(word)
             if "=" not in word:
-                kept.append(str(next(words, "")))
+                kept.append(next(rest, ""))
         elif word.startswith(_KEPT_SHORT) and not word.startswith("--"):
             kept.append(word)
+    return (*kept, own_seed)
+
+
+def _with_seed(arguments: Sequence[str], number: int) -> tuple[str, ...]:
+    """A command line with the seed named at its end, and without the run's place among others."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in map(str, words):
+        if not word.startswith(_OWN_OPTIONS):
+            kept.append(word)
+        elif "=" not in word:
+            next(words, None)
     return (*kept, f"--seatrial-seed={number}")

@@ -18,7 +18,7 @@ _PLUGINS: Final = {
     "pytest_flakefinder": "pytest-flakefinder",
 }
 _MARKS: Final = ("flaky", "rerun")
-_REMEDY: Final = "fix the cause; a test that must wait for its fix is quarantined with an issue and a date"
+_REMEDY: Final = "fix the cause; a test that must wait for its fix is quarantined with a link and a day"
 
 
 def refuse(config: pytest.Config) -> None:

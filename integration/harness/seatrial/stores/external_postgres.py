@@ -23,8 +23,8 @@ def parse(dsn: str) -> Address:
     try:
         parts = urlsplit(dsn)
         host, port = parts.hostname, parts.port or _PORT
-    except ValueError as error:
-        raise StoreError(f"{REAL_POSTGRES_VARIABLE}: {error}; correct it") from None
+    except ValueError:  # whose text may quote a part of the password
+        raise StoreError(f"{REAL_POSTGRES_VARIABLE}: its host or port is malformed; correct it") from None
     if parts.scheme not in ("postgresql", "postgres") or not host or not parts.username or not parts.path[1:]:
         raise StoreError(
             f"{REAL_POSTGRES_VARIABLE} is not postgresql://user:password@host:port/database; correct it"

@@ -21,9 +21,9 @@ def parse(place: str, worker: str = "") -> tuple[Address, int]:
     The first worker takes the named database (15 when none is named), the second one the number below, and so on.
     """
     match = re.fullmatch(
-        r"(?:redis://)?(\[[0-9a-fA-F:.]+\]|[^\[\]:/@]+)(?::([0-9]{1,5}))?(?:/([0-9]{1,6}))?/?", place
+        r"(?:redis://)?(\[[0-9a-fA-F:.]+\]|[^\[\]:/@\s]+)(?::([0-9]{1,5}))?(?:/([0-9]{1,6}))?/?", place
     )
-    if match is None:
+    if match is None or not 0 < int(match[2] or _PORT) < 65536:
         raise StoreError(f"{REAL_REDIS_VARIABLE}={place}: not host:port or host:port/database; correct it")
     host, port = match[1].strip("[]"), int(match[2] or _PORT)
     first = int(match[3] or _LAST_DATABASE)

@@ -40,8 +40,11 @@ class Conversation:
                 self._reader.feed(data)
                 while (reply := self._reader.gets()) is not False:
                     replies.append(reply)
-        except OSError as error:
-            raise StoreError(f"{self._address} did not answer {commands[len(replies)][0]}: {error}") from None
+            if len(replies) > len(commands):
+                raise StoreError(f"{self._address} gave {len(replies)} replies to {len(commands)} commands")
+        except (OSError, hiredis.ProtocolError, TypeError) as error:  # TypeError: a map is a key of another
+            asked = commands[min(len(replies), len(commands) - 1)][0]
+            raise StoreError(f"{self._address} did not answer {asked}: {error}") from None
         return replies
 
     def one(self, *command: str) -> Any:

@@ -1,0 +1,1 @@
+"""Timeline: what happened in a test, in order, on one clock; recorded always, shown as text and as a page."""
