@@ -38,7 +38,8 @@ class ContractClient:
 
         `json_body` is encoded, `body` is sent as it is. `unchecked` is for a request that breaks the contract on
         purpose; its answer must be a documented one all the same. `method` sends another method than the
-        operation's. Raises ContractError and NoAnswer.
+        operation's. The request gets an X-Request-Id and a traceparent of its own, where it has none. Raises
+        ContractError and NoAnswer.
         """
         operation = self.contract.operation(operation_id)
         if json_body is not _ABSENT:
@@ -52,7 +53,7 @@ class ContractClient:
             query=tuple(query.items()) if isinstance(query, Mapping) else query,
             headers=sent,
             body=body,
-        )
+        ).traced()
         if not unchecked:
             operation.check_request(request)
         return self.judge(operation, exchange(self.url, request, timeout=timeout))

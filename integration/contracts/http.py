@@ -2,12 +2,16 @@
 
 import http.client
 import json
+import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
+
+from seatrial.timeline import exchanges, tracecontext
+from seatrial.timeline.exchanges import Exchange
 
 Headers = Iterable[tuple[str, str]]
 
@@ -45,6 +49,15 @@ class Request:
     def header(self, name: str) -> str | None:
         """The first field of that name, in any case."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def traced(self) -> Self:
+        """The same request with an X-Request-Id and a W3C traceparent of its own, where it has none."""
+        headers = self.headers
+        if self.header("x-request-id") is None:
+            headers += (("X-Request-Id", os.urandom(8).hex()),)
+        if self.header("traceparent") is None:
+            headers += (("traceparent", tracecontext.traceparent(tracecontext.new_trace_id())),)
+        return replace(self, headers=headers)
 
     def bytes_for(self, host: str) -> bytes:
         """The request as sent to `host`, with Content-Length and `Connection: close` unless the test framed it itself."""
@@ -121,12 +134,20 @@ def exchange(url: str, request: Request, *, timeout: float = 10.0) -> Answer:
     `timeout` is in seconds, for each of connect, send and read. Raises NoAnswer.
     """
     host, port = _endpoint(url)
+    told = exchanges.request(
+        "client",
+        f"{request.method} {request.target}",
+        to=f"{host}:{port}",
+        request_id=request.header("x-request-id"),
+        trace_id=tracecontext.trace_id_of(request.header("traceparent")),
+    )
     begin = time.monotonic()
     try:
         with socket.create_connection((host, port), timeout=timeout) as connection:
             connection.sendall(request.bytes_for(f"{host}:{port}"))
-            return _read(connection, request, begin)
+            return _told(told, _read(connection, request, begin))
     except (OSError, http.client.HTTPException) as error:
+        told.unanswered(repr(error))
         raise NoAnswer(f"{request.method} {request.target} at {url}: no answer ({error!r})") from error
 
 
@@ -135,6 +156,7 @@ def send_raw(url: str, data: bytes, *, timeout: float = 10.0) -> Answer | None:
     host, port = _endpoint(url)
     begin = time.monotonic()
     request = Request(method="POST", path=data[:80].split(b"\r\n")[0].decode("latin-1"))
+    told = exchanges.request("client", f"{len(data)} bytes: {request.path}", to=f"{host}:{port}")
     with socket.create_connection((host, port), timeout=timeout) as connection:
         try:
             connection.sendall(data)
@@ -142,8 +164,9 @@ def send_raw(url: str, data: bytes, *, timeout: float = 10.0) -> Answer | None:
         except OSError:  # the server may answer and close before it has read everything
             pass
         try:
-            return _read(connection, request, begin)
-        except (http.client.RemoteDisconnected, http.client.BadStatusLine, ConnectionError):
+            return _told(told, _read(connection, request, begin))
+        except (http.client.RemoteDisconnected, http.client.BadStatusLine, ConnectionError) as error:
+            told.unanswered(repr(error))
             return None
 
 
@@ -152,6 +175,13 @@ def _endpoint(url: str) -> tuple[str, int]:
     if parts.hostname is None or parts.port is None:
         raise ValueError(f"{url}: expected http://host:port")
     return parts.hostname, parts.port
+
+
+def _told(exchange: Exchange, answer: Answer) -> Answer:
+    exchange.answered(
+        status=answer.status, error_code=answer.error_code, request_id=answer.header("x-request-id")
+    )
+    return answer
 
 
 def _read(connection: socket.socket, request: Request, begin: float) -> Answer:

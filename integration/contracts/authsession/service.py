@@ -12,6 +12,7 @@ AUTHSESSION: Final = Service(
     binary=service_binary("authsession"),
     listeners=(Listener(name="http", kind="passed"), Listener(name="admin", kind="passed")),
     environment={"AUTHSESSION_CODE_PEPPER": base64.b64encode(bytes(range(32, 64))).decode()},
+    observed={"AUTHSESSION_LOG_LEVEL": "DEBUG"},
     stack_dump_signal=signal.SIGUSR1,
     boot="warm",
 )

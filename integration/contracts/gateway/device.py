@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from contracts.gateway.edge import Edge, Rejected
+from contracts.gateway.edge import Edge, Metadata, Rejected
 from contracts.gateway.envelope import SUBSCRIBE_TYPE, Envelope
 from contracts.gateway.signing import DeviceKey
 from contracts.gateway.subscription import StalledSubscription, Subscription
 from contracts.wire.gateway.v1 import edge_gateway_pb2 as wire
+from seatrial.timeline.tracecontext import new_trace_id, traceparent
 
 ECHO: str = "user.echo"
 
@@ -29,7 +30,7 @@ class Device:
 
     def send(self, envelope: Envelope) -> wire.ExecuteCommandResponse:
         """Executes exactly `envelope`; raises Rejected."""
-        return self.edge.execute(envelope.encoded(self.key), envelope.request_id)
+        return self.edge.execute(envelope.encoded(self.key), envelope.request_id, metadata=_trace(envelope))
 
     def execute(
         self, message_type: str = ECHO, payload: bytes = b"{}", **fields: Any
@@ -62,12 +63,14 @@ class Device:
     def subscribe(self, envelope: Envelope | None = None) -> Subscription:
         """The push stream: `with device.subscribe() as events`; raises Rejected when the block is entered."""
         envelope = envelope or self.subscription()
-        return Subscription(self.edge, envelope.encoded(self.key), envelope.request_id)
+        return Subscription(self.edge, envelope.encoded(self.key), envelope.request_id, _trace(envelope))
 
     def subscribe_without_reading(self) -> StalledSubscription:
         """The push stream of a client that hangs."""
         envelope = self.subscription()
-        return StalledSubscription(self.edge, envelope.encoded(self.key), envelope.request_id)
+        return StalledSubscription(
+            self.edge, envelope.encoded(self.key), envelope.request_id, _trace(envelope)
+        )
 
     def subscription_rejection(self, envelope: Envelope) -> str:
         """The code that a subscription by `envelope` is refused with, "accepted" when it is not."""
@@ -76,3 +79,8 @@ class Device:
                 return "accepted"
         except Rejected as refused:
             return refused.code
+
+
+def _trace(envelope: Envelope) -> Metadata:
+    """A trace of its own for a call whose envelope names none."""
+    return () if envelope.trace_id is not None else (("traceparent", traceparent(new_trace_id())),)

@@ -7,12 +7,17 @@ from typing import Final, Protocol, cast
 
 import grpc
 import yaml
+from google.protobuf.message import DecodeError
 
 from contracts.coverage import Cell, exercised
 from contracts.errors import ContractError
 from contracts.gateway.signing import GatewayKeys
 from contracts.paths import GATEWAY_API
 from contracts.wire.gateway.v1 import edge_gateway_pb2 as wire
+from seatrial.timeline import exchanges, tracecontext
+from seatrial.timeline.exchanges import Exchange
+
+Metadata = tuple[tuple[str, str], ...]
 
 CONTRACT: Final = "gateway grpc"
 EXECUTE: Final = "ExecuteCommand"
@@ -90,12 +95,17 @@ class EventCall(Protocol):
         """Leaves the stream."""
 
 
-def rejection(call: Call, stage: str, error: grpc.RpcError) -> Rejected | TransportError:
-    """`error` as what it means; raises ContractError when the contract does not document it."""
+def rejection(call: Call, stage: str, error: grpc.RpcError, told: Exchange) -> Rejected | TransportError:
+    """`error` as what it means, which ends what is `told`; raises ContractError when the contract does not document it."""
     failed = cast(_FailedCall, error)
     status = failed.code().name
     trailers = {key: value for key, value in failed.trailing_metadata() or () if isinstance(value, str)}
     code = trailers.get("x-error-code")
+    facts = {"status": status, "error_code": code, "request_id": trailers.get("x-request-id")}
+    if stage == "stream":
+        told.told("stream_end", "" if code else failed.details() or "", **facts)
+    else:
+        told.answered("" if code else failed.details() or "", **facts)
     if code is None:
         return TransportError(status, failed.details() or "")
     refused = Rejected(call.method, stage, status, code, trailers)
@@ -119,6 +129,7 @@ class Edge:
 
     def __init__(self, address: str, keys: GatewayKeys) -> None:
         self.keys = keys
+        self.address = address
         self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._execute: grpc.UnaryUnaryMultiCallable[bytes, wire.ExecuteCommandResponse] = (
             self._channel.unary_unary(
@@ -130,17 +141,19 @@ class Edge:
         )
 
     def execute(
-        self, raw: bytes, request_id: str, *, timeout: float = TIMEOUT
+        self, raw: bytes, request_id: str, *, metadata: Metadata = (), timeout: float = TIMEOUT
     ) -> wire.ExecuteCommandResponse:
         """Sends an encoded ExecuteCommandRequest and verifies what comes back.
 
         Raises Rejected, TransportError, and ContractError when the answer breaks the contract.
         """
         call = Call(EXECUTE, request_id)
+        told = self.told(EXECUTE, raw, metadata)
         try:
-            response = self._execute(raw, timeout=timeout)
+            response = self._execute(raw, timeout=timeout, metadata=metadata)
         except grpc.RpcError as error:
-            raise rejection(call, "admission", error) from None
+            raise rejection(call, "admission", error, told) from None
+        told.answered(status="OK", status_code=response.status_code, request_id=response.request_id)
         self.keys.verify_response(response)
         if (response.protocol_version, response.request_id) != ("v1", request_id):
             raise ContractError(
@@ -151,17 +164,36 @@ class Edge:
         exercised(Cell(CONTRACT, EXECUTE, "OK"))
         return response
 
-    def subscribe(self, raw: bytes) -> EventCall:
+    def told(self, method: str, raw: bytes, metadata: Metadata) -> Exchange:
+        """Tells of a request that is about to be sent, with what can be read of it."""
+        try:
+            message = wire.ExecuteCommandRequest.FromString(raw)
+        except DecodeError:
+            message = wire.ExecuteCommandRequest()
+        traced = tracecontext.trace_id_of(dict(metadata).get("traceparent"))
+        return exchanges.request(
+            "device",
+            f"{method} {message.message_type}".rstrip(),
+            to=self.address,
+            request_id=message.request_id or None,
+            trace_id=traced or message.trace_id or None,
+        )
+
+    def subscribe(self, raw: bytes, *, metadata: Metadata = ()) -> EventCall:
         """Sends an encoded SubscribeEventsRequest; nothing is read before the call is iterated."""
-        return cast(EventCall, self._subscribe(raw))
+        return cast(EventCall, self._subscribe(raw, metadata=metadata))
 
     def read_subscription(self, raw: bytes, request_id: str) -> wire.SubscribeEventsResponse:
         """Subscribes, takes the first event and leaves; raises as `execute` does."""
+        told = self.told(SUBSCRIBE, raw, ())
         call = self.subscribe(raw)
         try:
-            return next(call)
+            event = next(call)
         except grpc.RpcError as error:
-            raise rejection(Call(SUBSCRIBE, request_id), "admission", error) from None
+            raise rejection(Call(SUBSCRIBE, request_id), "admission", error, told) from None
+        else:
+            told.answered(event.event_type, status="OK")
+            return event
         finally:
             call.cancel()
 

@@ -16,6 +16,7 @@ GATEWAY: Final = Service(
         Listener(name="admin", kind="passed"),
     ),
     environment={"GATEWAY_SIGNING_KEY": base64.b64encode(bytes(range(32))).decode()},
+    observed={"GATEWAY_LOG_LEVEL": "DEBUG"},
     stack_dump_signal=signal.SIGUSR1,
     boot="warm",
 )

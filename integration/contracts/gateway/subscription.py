@@ -14,6 +14,7 @@ from contracts.gateway.edge import (
     Call,
     Edge,
     EventCall,
+    Metadata,
     Rejected,
     TransportError,
     rejection,
@@ -27,10 +28,11 @@ Event = wire.SubscribeEventsResponse
 class _Stream:
     """An open call; every event read from it is verified, its end is judged once."""
 
-    def __init__(self, edge: Edge, raw: bytes, request_id: str) -> None:
+    def __init__(self, edge: Edge, raw: bytes, request_id: str, metadata: Metadata) -> None:
         self._edge = edge
         self._call = Call(SUBSCRIBE, request_id)
-        self._events: EventCall = edge.subscribe(raw)
+        self._told = edge.told(SUBSCRIBE, raw, metadata)
+        self._events: EventCall = edge.subscribe(raw, metadata=metadata)
         self._seen = 0
         self._cancelled = False
 
@@ -43,13 +45,16 @@ class _Stream:
         except grpc.RpcError as error:
             # grpcio keeps the status of our own cancel and takes the trailers of an end that crosses it on the wire.
             if self._cancelled and cast(grpc.Call, error).code() is grpc.StatusCode.CANCELLED:
+                self._told.told("stream_end", "left by this client")
                 raise TransportError("CANCELLED", "by this client") from None
-            raise rejection(self._call, "stream" if self._seen else "admission", error) from None
+            raise rejection(self._call, "stream" if self._seen else "admission", error, self._told) from None
         self._edge.keys.verify_event(event)
         if self._seen == 0:
             if event.event_type != "gateway.server_time":
                 raise ContractError(f"the first event is {event.event_type!r}, not gateway.server_time")
             exercised(Cell(CONTRACT, SUBSCRIBE, "OK"))
+            self._told.told("subscribed")
+        self._told.told("push", event.event_type, event_id=event.event_id, trace_id=event.trace_id or None)
         self._seen += 1
         return event
 
@@ -61,8 +66,8 @@ class _Stream:
 class Subscription:
     """A subscriber who reads: `with device.subscribe() as events`. Open when the block begins."""
 
-    def __init__(self, edge: Edge, raw: bytes, request_id: str) -> None:
-        self._stream = _Stream(edge, raw, request_id)
+    def __init__(self, edge: Edge, raw: bytes, request_id: str, metadata: Metadata = ()) -> None:
+        self._stream = _Stream(edge, raw, request_id, metadata)
         self._received: list[Event] = []
         self._taken = 0
         self._end: Exception | None = None
@@ -128,8 +133,8 @@ class Subscription:
 class StalledSubscription:
     """A subscriber who opens a stream, takes its first event and then reads no more, until `expect_end` reads the rest."""
 
-    def __init__(self, edge: Edge, raw: bytes, request_id: str) -> None:
-        self._stream = _Stream(edge, raw, request_id)
+    def __init__(self, edge: Edge, raw: bytes, request_id: str, metadata: Metadata = ()) -> None:
+        self._stream = _Stream(edge, raw, request_id, metadata)
 
     def __enter__(self) -> Self:
         try:
@@ -142,15 +147,19 @@ class StalledSubscription:
     def __exit__(self, *_: object) -> None:
         self._stream.cancel()
 
-    def expect_end(self, code: str) -> int:
+    def expect_end(self, code: str, *, timeout: float = 10.0) -> int:
         """Reads what was on its way, to the end, which must be the documented `code`; returns how many events that were."""
-        count = 0
+        count, late = 0, threading.Timer(timeout, self._stream.cancel)
+        late.start()
         try:
             while True:
                 self._stream.read()
                 count += 1
         except (Rejected, TransportError) as end:
             ended_with(end, code)
+        finally:
+            late.cancel()
+            late.join()
         return count
 
 

@@ -11,6 +11,7 @@ LOBBY: Final = Service(
     name="lobby",
     binary=service_binary("lobby"),
     listeners=(Listener(name="http", kind="passed"), Listener(name="admin", kind="passed")),
+    observed={"LOBBY_LOG_LEVEL": "DEBUG"},
     stack_dump_signal=signal.SIGUSR1,
     boot="warm",
 )

@@ -39,7 +39,8 @@ class MailService(ProviderStub):
         known, delivery_id = self._by_key[key]
         if known != mail:
             raise Illegal("an Idempotency-Key came again with another mail")
-        return Response.json({"delivery_id": delivery_id}, status=202)
+        response = Response.json({"delivery_id": delivery_id}, status=202)
+        return self.answered(request, "deliverLoginCode", response)
 
     def mails(self, address: str) -> Sequence[Mail]:
         """What arrived at `address`, oldest first."""

@@ -11,6 +11,7 @@ NOTIFICATION: Final = Service(
     name="notification",
     binary=service_binary("notification"),
     listeners=(Listener(name="http", kind="passed"), Listener(name="admin", kind="passed")),
+    observed={"NOTIFICATION_LOG_LEVEL": "DEBUG"},
     stack_dump_signal=signal.SIGUSR1,
     boot="warm",
 )

@@ -1,5 +1,6 @@
 """Boots any part of the platform on the environment's stores: `boot(environment, parts=("gateway", "lobby"))`."""
 
+import functools
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,10 @@ from contracts.mail.service import MailService
 from contracts.notification.client import Notification
 from contracts.platform.parts import DATABASES, SERVICES, GatewayNode, Node, Part
 from contracts.rtmanager.client import RuntimeManager
+from contracts.streams import recording
 from contracts.streams.redis_streams import Streams
 from contracts.user.service import UserService
-from seatrial import Address, Environment, Process
+from seatrial import Address, Environment, Process, Service
 from seatrial.containers.handle import ContainerHandle
 from seatrial.network.proxy import Proxy
 from seatrial.stores.postgres_database import Database
@@ -182,7 +184,7 @@ class _Boot:
         if name not in self._proxied:
             return target
         if name not in self.platform.proxies:
-            self.platform.proxies[name] = self.platform.environment.proxy(target)
+            self.platform.proxies[name] = self.platform.environment.proxy(target, name=name)
         return self.platform.proxies[name].address
 
     def check(self) -> None:
@@ -233,7 +235,8 @@ class _Boot:
         """The engine's own socket as it is, unless it lies behind a proxy."""
         if "rtmanager to docker" not in self._proxied:
             return {}
-        proxy = self.platform.environment.proxy(Path(self.platform.environment.engine.engine.place.path))
+        socket = Path(self.platform.environment.engine.engine.place.path)
+        proxy = self.platform.environment.proxy(socket, name="rtmanager to docker")
         self.platform.proxies["rtmanager to docker"] = proxy
         return {"DOCKER_HOST": f"tcp://{proxy.address}"}
 
@@ -261,30 +264,36 @@ def boot(
     instances: Mapping[Part, int] | None = None,
     settings: Mapping[Part, Mapping[str, str]] | None = None,
     store: Store | None = None,
+    mail: MailService | None = None,
+    services: Mapping[Part, Service] | None = None,
     proxied: Collection[str] = (),
 ) -> Platform:
     """Boots the parts at the same time, each service with a database of its own, and waits until all are ready.
 
-    `store` is another Redis than the environment's own. `settings` are a service's variables without their prefix.
+    `store` is another Redis than the environment's own, `mail` another mail service, and `services` describe parts in another
+    way than `SERVICES` does. `settings` are a service's variables without their prefix.
     `instances` says how many of a part there are, one by default. Each link in `proxied`, such as "gateway to lobby",
     "lobby to redis" or "lobby to postgres", goes through a proxy of that name in `Platform.proxies`.
     """
     store = store or environment.valkey
+    streams = Streams(store.client())
+    environment.gather("entries of the streams", functools.partial(recording.gather, streams.redis))
     platform = Platform(
         environment=environment,
         store=store,
-        streams=Streams(store.client()),
+        streams=streams,
         users=environment.stub(UserService()),
-        mail=environment.stub(MailService()),
+        mail=environment.stub(mail or MailService()),
     )
     wiring = _Boot(platform, proxied)
+    known = {**SERVICES, **(services or {})}
     for part in (part for part in _ORDER if part in parts):
         database = environment.postgres.database(DATABASES[part]) if part in DATABASES else None
         given = {**_DEFAULTS[part], **wiring.variables(part, database), **(settings or {}).get(part, {})}
         variables = {f"{part.upper()}_{name}": value for name, value in given.items()}
         kind = GatewayNode if part == "gateway" else Node
         platform.nodes[part] = [
-            kind(environment.spawn(SERVICES[part], environment=variables), _CLIENTS[part], database)
+            kind(environment.spawn(known[part], environment=variables), _CLIENTS[part], database)
             for _ in range((instances or {}).get(part, 1))
         ]
     wiring.check()

@@ -11,6 +11,7 @@ RTMANAGER: Final = Service(
     name="rtmanager",
     binary=service_binary("rtmanager"),
     listeners=(Listener(name="http", kind="passed"), Listener(name="admin", kind="passed")),
+    observed={"RTMANAGER_LOG_LEVEL": "DEBUG"},
     stack_dump_signal=signal.SIGUSR1,
     boot="warm",
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from contracts.coverage import Cell, exercised
-from contracts.streams import outcomes, schema
+from contracts.streams import outcomes, recording, schema
 from seatrial import until
 
 CONTRACT: Final = "redis"
@@ -43,8 +43,9 @@ class StreamLog:
         """Every entry so far, oldest first; raises ContractError for one that breaks a published schema."""
         # Not decoded by the client: what was set aside may hold any bytes.
         found = self.redis.execute_command("XRANGE", stream, "-", "+", NEVER_DECODE=True)
-        entries = [Entry(key.decode(), _texts(fields)) for key, fields in found]
+        entries = [Entry(key.decode(), recording.texts(fields)) for key, fields in found]
         for entry in entries:
+            recording.tell(stream, entry.id, entry.fields)
             schema.check(stream, entry.fields)
             note(stream, entry.fields)
         return entries
@@ -70,7 +71,9 @@ class StreamLog:
 
     def publish_unchecked(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
         """Writes any entry, a malformed one too; returns the entry's id."""
-        return cast(str, self.redis.xadd(stream, dict(fields)))
+        entry_id = cast(str, self.redis.xadd(stream, dict(fields)))
+        recording.tell(stream, entry_id, fields, by="test", now=True)
+        return entry_id
 
     def groups(self, stream: str) -> set[str]:
         """The consumer groups of a stream; none while the stream does not exist."""
@@ -102,7 +105,3 @@ def note(stream: str, fields: Mapping[str, str]) -> None:
     outcome = outcomes.of(stream, fields)
     if outcome is not None:
         exercised(Cell(CONTRACT, stream, outcome))
-
-
-def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode("utf-8", "backslashreplace") for name, value in fields.items()}

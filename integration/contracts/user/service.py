@@ -27,7 +27,8 @@ class UserService(ProviderStub):
             raise Illegal("the address is not normalised")
         self._languages[address] = (document["preferred_language"], document["time_zone"])
         status = "blocked" if address in self._blocked else "active"
-        return Response.json({"user_id": self.id_of(address), "status": status})
+        response = Response.json({"user_id": self.id_of(address), "status": status})
+        return self.answered(request, "resolveUserByEmail", response)
 
     @route("GET", "/api/v1/internal/users/{user_id}")
     def user(self, request: Request) -> Response:
@@ -36,9 +37,10 @@ class UserService(ProviderStub):
         user_id = request.parameters["user_id"]
         address = next((address for address, known in self._ids.items() if known == user_id), None)
         if address is None:
-            return Response.json({"error": {"code": "user_not_found"}}, status=404)
+            unknown = Response.json({"error": {"code": "user_not_found"}}, status=404)
+            return self.answered(request, "getUser", unknown)
         language, time_zone = self._languages.get(address, ("en", "Europe/London"))
-        return Response.json(
+        known = Response.json(
             {
                 "user_id": user_id,
                 "email": address,
@@ -47,6 +49,7 @@ class UserService(ProviderStub):
                 "status": "blocked" if address in self._blocked else "active",
             }
         )
+        return self.answered(request, "getUser", known)
 
     def speaks(self, address: str, language: str) -> str:
         """From now on the owner of `address` prefers `language`, a BCP 47 tag; returns the user's id."""

@@ -1,8 +1,12 @@
 """A hole in the exercised contract makes a whole run red, and only a whole run."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from contracts.coverage import Cell, record
+from seatrial.results import reports
 
 pytest_plugins = ["pytester"]
 
@@ -35,7 +39,7 @@ XDIST = ("-p", "xdist.plugin", "-n", "2")
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     directory = pytester.mkpydir("pair")
     (directory / "conftest.py").write_text(CONFTEST.format(exempt={}))
     (directory / "one_test.py").write_text(ONE)
@@ -51,7 +55,7 @@ def run(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 @pytest.mark.parametrize("workers", [(), XDIST], ids=["alone", "workers"])
 def test_a_filled_contract_is_green(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     result = run(suite, *workers)
-    result.stdout.fnmatch_lines(["2 of 2 documented outcomes exercised, 0 exempt"])
+    result.stdout.fnmatch_lines(["pair: 2 of 2 documented outcomes exercised, 0 exempt"])
     assert result.ret == pytest.ExitCode.OK
 
 
@@ -59,7 +63,7 @@ def test_a_filled_contract_is_green(suite: pytest.Pytester, workers: tuple[str, 
 def test_a_hole_is_red(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (suite.path / "pair" / "other_test.py").write_text(NOTHING)
     result = run(suite, *workers)
-    result.stdout.fnmatch_lines(["1 of 2 documented outcomes exercised*", HOLE])
+    result.stdout.fnmatch_lines(["pair: 1 of 2 documented outcomes exercised*", HOLE])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
@@ -75,8 +79,44 @@ def test_a_hole_is_red(suite: pytest.Pytester, workers: tuple[str, ...]) -> None
 def test_a_selection_is_not_held_to_the_whole(suite: pytest.Pytester, selection: tuple[str, ...]) -> None:
     result = run(suite, *selection)
     result.stdout.fnmatch_lines(["*documented outcomes exercised*(only a part of the suite ran)"])
-    result.stdout.no_fnmatch_line("never exercised*")
+    result.stdout.no_fnmatch_line("*never exercised*")
     assert result.ret == pytest.ExitCode.OK
+
+
+def test_what_only_another_suite_exercises_is_a_hole(suite: pytest.Pytester) -> None:
+    (suite.path / "pair" / "other_test.py").write_text(NOTHING)
+    (suite.mkpydir("stranger") / "stranger_test.py").write_text(OTHER)
+    result = run(suite)
+    result.stdout.fnmatch_lines(["pair: 1 of 2 documented outcomes exercised*", HOLE])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("workers", [(), XDIST], ids=["alone", "workers"])
+def test_a_run_of_the_harness_keeps_a_record_and_a_page_and_has_the_hole_in_its_result(
+    suite: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    (suite.path / "pair" / "other_test.py").write_text(NOTHING)
+    result = run(suite, "-p", "seatrial.plugin", *workers)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    folder = suite.path / "reports" / "local"
+    kept = record.read(folder / "coverage.json")
+    assert kept.seen == {Cell("api", "get", "200"): Counter({"pair/one_test.py::test_found": 1})}
+    assert [(each.boundary, each.folder, each.whole) for each in kept.promises] == [("pair", "pair", True)]
+    assert "never exercised  api get: 404 not_found" in kept.holes["pair"]
+    assert "Contract coverage of local" in (folder / "coverage.html").read_text()
+    ended = reports.load(suite.path / "reports", "local")
+    assert ended is not None
+    assert ended.state == "failed"
+    assert ended.problems == ("contract coverage of pair: never exercised  api get: 404 not_found",)
+
+
+def test_the_runs_of_a_tier_make_one_page(suite: pytest.Pytester) -> None:
+    for name in ("one", "two"):
+        run(suite, "-p", "seatrial.plugin", f"--seatrial-run={name}")
+    page = (suite.path / "reports" / "local" / "coverage.html").read_text()
+    assert "<td>one</td>" in page
+    assert "<td>two</td>" in page
+    assert '["pair/one_test.py::test_found", 2]' in page
 
 
 def test_a_failure_keeps_its_own_status_and_still_names_the_hole(suite: pytest.Pytester) -> None:
@@ -91,7 +131,7 @@ def test_an_exemption_with_a_reason_is_green(suite: pytest.Pytester) -> None:
     (suite.path / "pair" / "conftest.py").write_text(CONFTEST.format(exempt=exempt))
     (suite.path / "pair" / "other_test.py").write_text(NOTHING)
     result = run(suite)
-    result.stdout.fnmatch_lines(["exempt           api get: 404 not_found (nothing is ever missing here)"])
+    result.stdout.fnmatch_lines(["*exempt*api get: 404 not_found (nothing is ever missing here)"])
     assert result.ret == pytest.ExitCode.OK
 
 
@@ -99,7 +139,7 @@ def test_an_exemption_that_is_not_needed_is_red(suite: pytest.Pytester) -> None:
     exempt = {"api get: 404 not_found": "nothing is ever missing here"}
     (suite.path / "pair" / "conftest.py").write_text(CONFTEST.format(exempt=exempt))
     result = run(suite)
-    result.stdout.fnmatch_lines(["exempt, but exercised*api get: 404 not_found"])
+    result.stdout.fnmatch_lines(["*exempt, but exercised*api get: 404 not_found"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
