@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import admin, coverage
+from contracts import admin, coverage, provider
 from contracts.authsession import internal
 from contracts.gateway import edge, public
 from contracts.streams import redis_streams
@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a run of this suite answer for the contracts of its boundary."""
-    promised = coverage.cells_of(public.contract(), internal.contract(), admin.contract())
+    adapters = provider.contract("deliverLoginCode")
+    promised = coverage.cells_of(public.contract(), internal.contract(), admin.contract(), adapters)
     coverage.hold(
         config,
         coverage.Boundary(

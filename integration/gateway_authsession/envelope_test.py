@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.gateway.commands import CommandService
 from contracts.gateway.device import Device
 from contracts.gateway.edge import Rejected
 from contracts.gateway.envelope import SUBSCRIBE_TYPE, Envelope, now_ms
 from contracts.gateway.signing import DeviceKey
 from gateway_authsession.topology import Platform
+from seatrial import Environment
 
 BUDGET: Final = 200
 USED: Final = "used-already"
@@ -230,6 +232,25 @@ def test_trace_and_answer_of_the_service_are_passed_on(platform: Platform) -> No
         with platform.commands.answering(status, b"" if status == 204 else b"answer"):
             response = device.execute()
         assert (response.status_code, response.payload_bytes) == (status, b"" if status == 204 else b"answer")
+
+
+def test_the_longest_prefix_owns_a_message_type(
+    boot: Callable[..., Platform], environment: Environment
+) -> None:
+    owner = environment.stub(CommandService())
+    routes = f"user.=http://127.0.0.1:9,user.profile.={owner.url()}"  # the discard port: nobody listens
+    device = boot(gateway_settings={"ROUTES": routes}).sign_in()
+    device.execute("user.profile.rename")
+    device.expect_rejected("downstream_unavailable", device.envelope("user.profiles"))
+    assert [command.message_type for command in owner.executed] == ["user.profile.rename"]
+
+
+def test_a_command_whose_answer_was_lost_is_sent_once(platform: Platform) -> None:
+    device = platform.sign_in()
+    device.execute()  # from here on there is a connection that can be lost
+    with platform.commands.dropping(handled=True):
+        device.expect_rejected("downstream_unavailable")
+    assert [call.fault for call in platform.commands.calls] == [None, "dropping"]
 
 
 def test_a_service_that_fails_is_unavailable_and_one_that_hangs_a_timeout(

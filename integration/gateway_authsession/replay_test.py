@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from contracts.gateway.envelope import now_ms
 from gateway_authsession.topology import Platform
+from seatrial import until
 
 
 @pytest.mark.smoke
@@ -34,6 +36,22 @@ def test_two_gateways_on_one_store_accept_a_request_once(boot: Callable[..., Pla
         calls = [functools.partial(device.rejection, raced) for device in (first, second) * 4]
         assert sorted(platform.together(*calls)) == ["accepted"] + ["replayed_request"] * 7
     assert len(platform.commands.executed) == 12
+
+
+def test_a_request_ahead_of_the_clock_is_accepted_once_for_as_long_as_it_is_fresh(
+    boot: Callable[..., Platform],
+) -> None:
+    device = boot(gateway_settings={"FRESHNESS_WINDOW_MS": "1000"}).sign_in()
+    envelope = device.envelope(timestamp_ms=now_ms() + 900)  # fresh for nearly twice the window from now on
+    device.send(envelope)
+    told = set()
+
+    def stale() -> bool:
+        told.add(device.rejection(envelope))
+        return "stale_request" in told
+
+    until("the request to be too old", stale)
+    assert told <= {"replayed_request", "stale_request"}
 
 
 def test_a_request_id_is_used_up_from_the_sixth_check_on(boot: Callable[..., Platform]) -> None:

@@ -1,5 +1,6 @@
 """Sign-in: a code by mail, exchanged for a session that acts at the edge."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -158,8 +159,8 @@ def test_a_wrong_key_or_time_zone_costs_no_try(platform: Platform) -> None:
         (good, "../../etc/passwd", "invalid_time_zone"),
         ("AAAA", "Mars/Olympus", "invalid_client_public_key"),
     ):
-        for entrance in platform.entrances:
-            entrance.confirm_email_code(challenge_id, right, key, time_zone).expect_error(400, code)
+        for entrance, tried in itertools.product(platform.entrances, (right, wrong(right))):
+            entrance.confirm_email_code(challenge_id, tried, key, time_zone).expect_error(400, code)
     platform.public.confirm_email_code(challenge_id, right, good).expect(200)
 
 

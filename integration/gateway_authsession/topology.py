@@ -1,5 +1,6 @@
 """What this boundary consists of, how it is booted, and the domain verbs of its tests."""
 
+import functools
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from contracts.gateway.public import GatewayHttp
 from contracts.gateway.signing import DeviceKey
 from contracts.mail.service import MailService
 from contracts.signin import SignInClient
+from contracts.streams import recording
 from contracts.streams.redis_streams import Streams
 from contracts.user.service import UserService
 from seatrial import Address, Environment, Process
@@ -206,9 +208,11 @@ def boot(
     are executed, as a test of boot, signals or restart needs it; else the run decides.
     """
     store = store or environment.valkey
+    streams = Streams(store.client())
+    environment.gather("entries of the streams", functools.partial(recording.gather, streams.redis))
     platform = Platform(
         environment=environment,
-        streams=Streams(store.client()),
+        streams=streams,
         mail=environment.stub(MailService()),
         users=environment.stub(UserService()),
         commands=environment.stub(CommandService()),
@@ -217,7 +221,7 @@ def boot(
     def link(name: Link, target: Address) -> Address:
         if name not in proxied:
             return target
-        platform.proxies[name] = environment.proxy(target)
+        platform.proxies[name] = environment.proxy(target, name=name)
         return platform.proxies[name].address
 
     given = {"ROUTES": f"user.={platform.commands.url()},lobby.={platform.commands.url()}"}

@@ -7,6 +7,7 @@ import pytest
 from contracts.lobby.player import Player
 from contracts.platform.platform import Platform
 from contracts.rtmanager.jobs import RuntimeJobs
+from contracts.streams import schema
 from seatrial import until
 
 
@@ -37,6 +38,23 @@ def test_a_game_lives_from_draft_to_finished(platform: Platform, ada: Player, bo
     assert jobs.stop_of(game)["reason"] == "finished"
 
 
+def test_a_game_needs_its_players_and_is_called_off_only_before_it_runs(
+    platform: Platform, ada: Player, bob: Player
+) -> None:
+    game, jobs = ada.opened(min_players=2), RuntimeJobs(platform.streams)
+    ada.join(game, "Terrans").expect(201)
+    ada.close_enrollment(game).expect_error(409, "conflict")
+    ada.approve(game, bob.applied(game, "Zerg")).expect(200)
+    ada.close_enrollment(game).expect(200)
+    ada.start(game).expect(200)
+    jobs.succeed(jobs.start_of(game))
+    until("the game to run", lambda: status(ada, game) == "running")
+    ada.cancel(game).expect_error(409, "conflict")
+    ada.pause(game).expect(200)
+    ada.cancel(game).expect_error(409, "conflict")
+    assert jobs.stops(game) == []
+
+
 def test_a_failed_start_is_tried_again_and_a_game_that_starts_can_be_cancelled(
     platform: Platform, ada: Player, bob: Player
 ) -> None:
@@ -49,6 +67,23 @@ def test_a_failed_start_is_tried_again_and_a_game_that_starts_can_be_cancelled(
     jobs.start_of(game, 2)
     assert ada.cancel(game).expect(200).json()["status"] == "cancelled"
     assert jobs.stop_of(game)["reason"] == "cancelled"
+
+
+def test_a_late_result_of_an_earlier_start_changes_nothing(
+    platform: Platform, ada: Player, bob: Player
+) -> None:
+    game, jobs = ready_game(ada, bob), RuntimeJobs(platform.streams)
+    ada.start(game).expect(200)
+    first = jobs.start_of(game)
+    jobs.fail(first)
+    until("the start to have failed", lambda: status(ada, game) == "start_failed")
+    ada.start(game).expect(200)
+    second = jobs.start_of(game, 2)
+    jobs.fail(first)
+    platform.streams.wait_handled(schema.JOB_RESULTS, "lobby")
+    assert status(ada, game) == "starting"
+    jobs.succeed(second)
+    until("the game to run", lambda: status(ada, game) == "running")
 
 
 def test_an_owner_changes_a_draft_and_nobody_else_sees_it(ada: Player, bob: Player) -> None:
@@ -72,6 +107,22 @@ def test_applicants_are_let_in_turned_down_and_leave(ada: Player, bob: Player, p
     assert [each["user_id"] for each in carl.members(game).expect(200).json()["members"]] == [bob.user_id]
     bob.remove(game, bob.user_id).expect(200)
     assert ada.members(game).json()["members"] == []
+
+
+def test_an_application_is_read_by_the_owner_and_the_applicant_alone(
+    ada: Player, bob: Player, platform: Platform
+) -> None:
+    game, carl = ada.opened(), platform.player("carl@example.test")
+    bob.applied(game, "Zerg")
+    carl.applied(game, "Protoss")
+
+    def readable(player: Player) -> list[str]:
+        listed = player.applications(game).expect(200).json()["applications"]
+        return sorted(each["race_name"] for each in listed)
+
+    assert readable(ada) == ["Protoss", "Zerg"]
+    assert readable(bob) == ["Zerg"]
+    assert readable(platform.player("dora@example.test")) == []
 
 
 def test_a_private_game_is_seen_by_those_who_are_invited(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import coverage
+from contracts import coverage, provider
 from contracts.notification import client
 from contracts.platform import platform as platforms
 from contracts.platform import suite
@@ -23,6 +23,8 @@ STREAMS = (
     schema.CLIENT_EVENTS,
     schema.MAIL_COMMANDS,
     schema.USER_EVENTS,
+    schema.rejected(schema.USER_EVENTS),
+    schema.rejected(schema.JOB_RESULTS),
     schema.START_JOBS,
     schema.STOP_JOBS,
 )
@@ -30,7 +32,7 @@ STREAMS = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a run of this suite answer for the contracts of its boundary."""
-    promised = coverage.cells_of(client.contract()) | stream_log.cells(*STREAMS)
+    promised = coverage.cells_of(client.contract(), provider.contract("getUser")) | stream_log.cells(*STREAMS)
     suite.hold(config, Path(__file__).parent, promised)
 
 

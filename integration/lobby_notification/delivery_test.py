@@ -3,8 +3,10 @@
 import functools
 from collections.abc import Callable
 
+import pytest
+
 from contracts.lobby.player import Player
-from contracts.notification.intents import Notifications, intent
+from contracts.notification.intents import GAME, Notifications, intent
 from contracts.platform.platform import Platform
 from contracts.streams import schema
 from seatrial import until
@@ -52,6 +54,22 @@ def test_a_killed_notification_service_loses_and_doubles_nothing(boot: Callable[
             platform.notification.process.restart()
     until("everybody to be told", lambda: all(told.pushes(user) for user in users), timeout=10.0)
     assert [len(told.pushes(user)) for user in users] == [1] * len(users)
+
+
+def test_an_intent_that_was_in_hand_when_its_holder_was_killed_is_told(boot: Callable[..., Platform]) -> None:
+    platform = boot(proxied=["notification to postgres"])
+    platform.expect_outage()
+    told = Notifications(platform.streams)
+    with platform.proxies["notification to postgres"].reset():
+        told.tell("user-1")
+
+        def taken() -> bool:
+            return all(group["lag"] == 0 for group in platform.streams.redis.xinfo_groups(schema.INTENTS))
+
+        until("the intent to be taken", taken)
+        platform.notification.process.kill()
+    platform.notification.process.restart()
+    told.wait_push("user-1", "lobby.game_started")
 
 
 def test_a_lobby_killed_after_its_answer_still_tells(
@@ -126,6 +144,16 @@ def test_an_intent_that_comes_twice_is_told_once(
     assert told.rejected() == []
 
 
+def test_an_intent_that_is_sent_again_by_another_call_is_no_other_content(told: Notifications) -> None:
+    fields = intent(recipients=["user-1"])
+    told.publish(fields)
+    told.publish({**fields, "request_id": "another-call"})
+    told.wait_handled()
+    assert told.rejected() == []
+    told.wait_push("user-1", fields["notification_type"])
+    assert len(told.pushes("user-1")) == 1
+
+
 def test_another_content_under_a_known_key_is_rejected_and_recorded(
     told: Notifications, platform: Platform
 ) -> None:
@@ -159,6 +187,26 @@ def test_a_poison_message_is_set_aside_and_blocks_nothing(told: Notifications, p
     until("all to be set aside", lambda: len(told.rejected()) == len(ids))
     assert [entry["entry_id"] for entry in told.rejected()] == ids
     assert len(told.pushes("user-1")) == 1
+
+
+@pytest.mark.parametrize(("stream", "readers"), [(schema.USER_EVENTS, 2), (schema.JOB_RESULTS, 1)])
+def test_what_no_reader_of_a_stream_understands_each_sets_aside(
+    told: Notifications, platform: Platform, stream: str, readers: int
+) -> None:
+    for service in (platform.lobby, platform.notification):
+        service.process.allow_log("stream_entry_rejected")
+    entry_id = told.streams.publish_unchecked(stream, {"event": "nonsense"})
+    aside = schema.rejected(stream)
+    until("it to be set aside", lambda: len(told.streams.entries(aside)) == readers)
+    assert {entry["entry_id"] for entry in told.streams.entries(aside)} == {entry_id}
+    until("it to be acknowledged", lambda: platform.streams.pending(stream) == 0)
+
+
+def test_mail_to_a_user_who_is_not_there_is_not_tried_again(told: Notifications, platform: Platform) -> None:
+    told.tell("nobody", notification_type="lobby.application_approved", payload=GAME | {"race_name": "Zerg"})
+    letter = open_dead_letter(platform, "email")
+    assert (letter["error_code"], int(letter["attempts"])) == ("user_not_found", 1)
+    assert len(told.pushes("nobody")) == 1
 
 
 def test_mail_is_tried_again_until_the_user_service_answers_and_pushes_do_not_wait(
@@ -197,6 +245,18 @@ def test_mail_that_nobody_can_get_is_a_dead_letter_that_is_replayed(boot: Callab
     assert http.dead_letter(letter["dead_letter_id"]).expect(200).json()["status"] == "replayed"
     assert len(told.mails(ADA)) == 1
     assert len(told.pushes(ada.user_id)) == 1
+
+
+def test_a_dead_letter_that_is_replayed_has_all_its_attempts_again(boot: Callable[..., Platform]) -> None:
+    platform = boot(settings={"notification": {"EMAIL_MAX_ATTEMPTS": "2"}})
+    told, ada, bob = Notifications(platform.streams), platform.player(ADA), platform.player(BOB)
+    platform.notification.process.allow_log("dependency_unavailable")
+    with platform.users.failing(500, times=3):  # two attempts, and the first one of the replay
+        bob.applied(ada.opened(), "Zerg")
+        letter = open_dead_letter(platform, "email")
+        platform.notification.http.replay(letter["dead_letter_id"]).expect(200)
+        told.wait_mail(ADA, SUBMITTED)
+    assert platform.notification.http.dead_letters().expect(200).json()["dead_letters"] == []
 
 
 def test_a_push_that_redis_refuses_is_a_dead_letter_that_is_discarded(boot: Callable[..., Platform]) -> None:

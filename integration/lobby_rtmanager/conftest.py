@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts import coverage, images
+from contracts.coverage import Cell
 from contracts.platform import platform as platforms
 from contracts.platform import suite
 from contracts.platform.platform import Platform
@@ -25,11 +26,15 @@ STREAMS = (
     schema.rejected(schema.START_JOBS),
     schema.rejected(schema.STOP_JOBS),
 )
+HEALTH = ("container_started", "container_exited")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a run of this suite answer for the contracts of its boundary."""
-    suite.hold(config, HERE, coverage.cells_of(client.contract()) | stream_log.cells(*STREAMS))
+    promised = coverage.cells_of(client.contract()) | stream_log.cells(*STREAMS)
+    suite.hold(
+        config, HERE, promised | {Cell(stream_log.CONTRACT, schema.HEALTH_EVENTS, kind) for kind in HEALTH}
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
