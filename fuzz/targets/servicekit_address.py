@@ -2,19 +2,20 @@
 
 from servicekit.parsers import Address
 
+from targets.inputs import text
 
-def check(data: bytes) -> Address | None:
-    """Read `data`; the address if it is one. Raises AssertionError when a promise of the parser does not hold."""
+
+def check(data: bytes) -> bool:
+    """An address is refused with a remedy, or it is read back from its own text."""
+    given = text(data)
+    if given is None:
+        return False
     try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
-    try:
-        address = Address.parse(text)
+        address = Address.parse(given)
     except ValueError as error:
         assert "(give host:port" in str(error)
-        return None
+        return False
     assert address.host
     assert 0 <= address.port <= 65535
     assert Address.parse(str(address)) == address
-    return address
+    return True

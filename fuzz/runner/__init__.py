@@ -1,0 +1,1 @@
+"""Coverage-guided runs of the fuzz targets."""
