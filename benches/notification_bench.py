@@ -12,6 +12,7 @@ from contracts.notification.service import DATABASE, NOTIFICATION
 from contracts.streams import schema
 from seatrial import Environment
 from series import Target
+from tail import Tail
 
 if TYPE_CHECKING:
     import redis
@@ -20,7 +21,6 @@ BURST = 500
 BURSTS = 20
 RATE = 200
 INTENTS = 2000
-_BLOCK_MS = 1000
 _SILENCE_S = 30.0
 
 
@@ -30,8 +30,7 @@ class Notified:
     def __init__(self, environment: Environment) -> None:
         store = environment.valkey
         self.writer = store.client()
-        self._reader = store.client()
-        self._last = "0-0"
+        self._pushes = Tail(store.client(), schema.CLIENT_EVENTS)
         environment.start(
             NOTIFICATION,
             environment={
@@ -44,17 +43,8 @@ class Notified:
 
     def pushed(self, count: int) -> Iterator[tuple[str, float]]:
         """The users of the next pushes and the times at which they were seen, as they come."""
-        seen = 0
-        deadline = time.monotonic() + _SILENCE_S
-        while seen < count:
-            reply: Any = self._reader.xread({schema.CLIENT_EVENTS: self._last}, count=1000, block=_BLOCK_MS)
-            now = time.monotonic()
-            if now > deadline:
-                raise AssertionError(f"{seen} of {count} pushes came within {_SILENCE_S:g} s")
-            for entries in reply.get(schema.CLIENT_EVENTS, ()) if reply else ():
-                for self._last, fields in entries:
-                    seen += 1
-                    yield fields["user_id"], now
+        for fields, at in self._pushes.take(count, within=_SILENCE_S):
+            yield fields["user_id"], at
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """How long until the game platform's edge can be used?"""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from contracts.authsession.service import AUTHSESSION
-from contracts.gateway.service import GATEWAY
-from contracts.platform.parts import DATABASES, SERVICES, Part
+import boots
 from interleaved import MODES, Mode, interleaved
-from seatrial import Environment, Service
+from seatrial import Environment
 from seatrial.home import Folder
 from seatrial.worker import Worker
 from series import Target
@@ -21,36 +18,24 @@ from series import Target
 ROUNDS = 120
 
 
-def _on(redis: str, outbox: Path) -> tuple[Service, Service]:
-    """Both services on one Redis; no mail is sent and no user is asked for while they boot."""
-    gateway = GATEWAY.replace(environment={**GATEWAY.environment, "GATEWAY_REDIS_URL": redis})
-    adapters = {"AUTHSESSION_USER_ADAPTER": "stub", "AUTHSESSION_MAIL_ADAPTER": "stub"}
-    files = {"AUTHSESSION_MAIL_STUB_FILE": str(outbox), "AUTHSESSION_REDIS_URL": redis}
-    settings = {**AUTHSESSION.environment, **adapters, **files}
-    return gateway, AUTHSESSION.replace(environment=settings)
-
-
 @pytest.mark.parametrize("name", ["gateway", "authsession"])
 def test_spawn_to_ready(name: str, environment: Environment, record: Any, rounds: Any) -> None:
     """One service from its spawn to its READY, and from SIGTERM until nothing of it is left, booted either way."""
-    gateway, authsession = _on(environment.valkey.url, environment.directory / "mails")
+    gateway, authsession = boots.edge(environment.valkey.url, environment.directory / "mails")
     service = {"gateway": gateway, "authsession": authsession}[name]
     stops: dict[str, list[float]] = {mode: [] for mode in MODES}
 
     def life(mode: Mode) -> float:
-        process = environment.start(service, boot=mode)
-        assert process.boot == mode
-        asked_at = time.monotonic_ns()
-        process.stop()
-        stops[mode].append((time.monotonic_ns() - asked_at) / 1e6)
-        return process.boot_time * 1000
+        lived = boots.life(environment, service, mode)
+        stops[mode].append(lived.stop)
+        return lived.boot
 
     life("warm")  # the one that starts the zygote
     stops["warm"].clear()
-    boots = interleaved(rounds(ROUNDS), {mode: partial(life, mode) for mode in MODES})
+    begins = interleaved(rounds(ROUNDS), {mode: partial(life, mode) for mode in MODES})
     targets = {("gateway", "cold"): Target(p50=350), ("gateway", "warm"): Target(p50=30)}
     for mode in MODES:
-        record("spawn to READY", f"{name}, {mode}", boots[mode], targets.get((name, mode)))
+        record("spawn to READY", f"{name}, {mode}", begins[mode], targets.get((name, mode)))
         record("SIGTERM to gone", f"{name}, {mode}", stops[mode])
 
 
@@ -61,7 +46,7 @@ def test_the_platform_on_an_empty_store(record: Any, rounds: Any, tmp_path: Path
         with Environment.open(name="platform", artifacts=tmp_path / "artifacts") as environment:
             started = clock()
             store = environment.own_valkey()
-            services = _on(store.url, environment.directory / "mails")
+            services = boots.edge(store.url, environment.directory / "mails")
             processes = environment.start_all(*[service.replace(boot=mode) for service in services])
             took: float = clock() - started
             assert {process.boot for process in processes} == {mode}
@@ -71,24 +56,6 @@ def test_the_platform_on_an_empty_store(record: Any, rounds: Any, tmp_path: Path
     samples = interleaved(rounds(ROUNDS), {mode: partial(platform, mode) for mode in MODES})
     for mode, target in (("cold", Target(p50=600)), ("warm", Target(p50=80))):
         record("gateway, authsession and Valkey up", mode, samples[mode], target)
-
-
-def _five(environment: Environment) -> list[Service]:
-    """All services on the worker's stores, those with a database on one of their own. No container is asked for."""
-    store = environment.valkey
-    settings: dict[Part, dict[str, str]] = {
-        "lobby": {},
-        "notification": {"USER_URL": "http://127.0.0.1:1", "ADMIN_EMAILS": "admin@example.test"},
-        "rtmanager": {"NETWORK": "bench", "STATE_ROOT": str(environment.directory / "games")},
-    }
-    services = list(_on(store.url, environment.directory / "mails"))
-    for part, template in DATABASES.items():
-        service, own = SERVICES[part], settings[part]
-        dsn = environment.postgres.database(template).dsn
-        given = {**own, "POSTGRES_DSN": dsn, "REDIS_URL": store.url}
-        variables = {f"{part.upper()}_{name}": value for name, value in given.items()}
-        services.append(service.replace(environment={**service.environment, **variables}))
-    return services
 
 
 @contextmanager
@@ -109,7 +76,7 @@ def test_the_whole_platform(record: Any, rounds: Any, tmp_path: Path, clock: Any
     def platform(mode: Mode) -> float:
         with _life(worker, tmp_path / "artifacts") as environment:
             started = clock()
-            services = [service.replace(boot=mode) for service in _five(environment)]
+            services = [service.replace(boot=mode) for service in boots.all_five(environment).values()]
             processes = environment.start_all(*services)
             took: float = clock() - started
             assert {process.boot for process in processes} == {mode}
