@@ -1,0 +1,1 @@
+"""What players do: each scenario is a Locust user on the platform's public contracts."""
