@@ -9,7 +9,7 @@ SUITE ?= gateway_authsession
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help integration test docker-base docker-images up-docker down-docker sweep $(TIERS) lock generate format doctor up tiers why clean
+.PHONY: help integration test docker-base docker-images up-docker down-docker sweep $(TIERS) lock generate format doctor up tiers why timeline coverage clean
 
 help:
 	@echo 'integration        the main job: build the services and prove their contracts (= integration_quick)'
@@ -19,7 +19,9 @@ help:
 	    /^purpose/ && name { printf "%-18s %s\n", name, $$2; name = "" }' tiers.toml
 	@echo 'doctor             what this machine can run, tier by tier, and the remedy for what it cannot'
 	@echo 'tiers              every tier with its last result'
-	@echo 'why                the story of the last failure'
+	@echo 'why                the story of the last failure, and its timeline'
+	@echo 'timeline           the timeline of a test of the last runs: make timeline ARGS="part of its name"'
+	@echo 'coverage           one page of what the last runs have seen of every contract: reports/coverage.html'
 	@echo 'up                 boot the services for a person; Ctrl-C stops them'
 	@echo 'docker-base        the base of the images, made here where no registry answers'
 	@echo 'docker-images      build every container image'
@@ -39,8 +41,11 @@ test: $(TOOLS)/ready
 $(TIERS) format generate lock: $(TOOLS)/ready
 	@$(NOX) -s $@ -- $(ARGS)
 
-doctor tiers why: $(TOOLS)/ready
+doctor tiers why timeline: $(TOOLS)/ready
 	@$(NOX) -s seatrial -- $@ $(ARGS)
+
+coverage: $(TOOLS)/ready
+	@$(NOX) -s coverage -- $(ARGS)
 
 up: $(TOOLS)/ready
 	@$(NOX) -s seatrial -- up $(SUITE)

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Final
@@ -24,6 +25,7 @@ HOUSE: Final = (ROOT / "integration", ROOT / "integration" / "harness")
 sys.path[:0] = map(str, HOUSE)
 
 from house import (  # noqa: E402
+    browser,
     checks,
     containers,
     environments,
@@ -32,6 +34,7 @@ from house import (  # noqa: E402
     linting,
     locks,
     results,
+    results_tier,
     rooms,
     selection,
 )
@@ -57,6 +60,9 @@ STOP_TIMEOUT_S: Final = 30.0
 
 BESIDE_ITSELF: Final = 5
 """How many times the suites run beside themselves every night."""
+
+AGAINST: Final = ("--against", "--identical", "--slow-down", "--list")
+"""Arguments of the tier `bench` that ask for a verdict on two versions."""
 
 COLD: Final = {"SEATRIAL_BOOT": "cold"}
 """Every process executes its program: what the night runs, where by day most are forked from a warm interpreter."""
@@ -107,21 +113,27 @@ def start_pytest(
         junit.unlink(missing_ok=True)
         options = [f"--junit-xml={junit}", "-o", "junit_family=xunit1"]
     session.log(f"{tier.name}: {label}")
+    results.announce(ROOT, tier.name, label)
     started = time.monotonic()
     process = subprocess.Popen([*command, *options], cwd=ROOT, env={**VARIABLES, **variables}, stdout=output)
+
+    def keep(status: int) -> None:
+        if status == NO_TESTS and arguments:
+            results.withdraw(ROOT, tier.name, label)
+        elif not reported_by_itself:
+            seconds = time.monotonic() - started
+            results.save(
+                ROOT, results.of_pytest(ROOT, tier.name, label, junit, command, seconds, status), label
+            )
 
     def wait() -> int:
         try:
             status = process.wait()
         except KeyboardInterrupt:
             # Ctrl-C reached pytest as well: it tears its environments down, and this must not end before it.
-            process.wait()
+            keep(process.wait())
             raise
-        if not reported_by_itself and status != NO_TESTS:
-            seconds = time.monotonic() - started
-            results.save(
-                ROOT, results.of_pytest(ROOT, tier.name, label, junit, command, seconds, status), label
-            )
+        keep(status)
         return status
 
     return wait
@@ -139,21 +151,17 @@ def run_command(
     """Run a tier's own program, which writes its result itself; answers its exit status."""
     installed = environment(session, run.environment, python)
     session.log(f"{tier.name}: {label}")
-    result = results.file(ROOT, tier.name)
+    results.announce(ROOT, tier.name)
     process = subprocess.Popen(
         [installed.python.relative_to(ROOT), *run.command, *arguments],
         cwd=ROOT,
         env={**VARIABLES, **variables, "PYTHONPATH": os.pathsep.join(map(str, HOUSE))},
     )
     try:
-        status = process.wait()
+        return process.wait()
     except KeyboardInterrupt:
         process.wait()
         raise
-    if status and not result.exists():
-        problem = f"{label}: {' '.join(run.command)} ended with {status} before it could report"
-        results.save(ROOT, results.of_nothing(ROOT, tier.name, problem))
-    return status
 
 
 def pythons(session: nox.Session) -> list[interpreters.Interpreter]:
@@ -181,15 +189,37 @@ def with_containers(session: nox.Session) -> dict[str, str]:
         session.error(str(fault))
 
 
+def with_browser(session: nox.Session, tier: tiers.Tier) -> None:
+    """A browser; ends the session with a reason where there must be one. Elsewhere what needs it is a counted skip."""
+    try:
+        browser.find_or_install(ROOT)
+    except browser.BrowserFault as fault:
+        if tier.mandatory(browser.CAPABILITY, tiers.Lane.current()):
+            session.error(str(fault))
+        session.warn(str(fault))
+
+
+def labels(runs: Sequence[tiers.Run]) -> Iterator[tuple[tiers.Run, str]]:
+    """Each run with a name of its own: its environment's, with a number from the second one on."""
+    seen: Counter[str] = Counter()
+    for run in runs:
+        seen[run.environment] += 1
+        number = seen[run.environment]
+        yield run, run.environment if number == 1 else f"{run.environment}-{number}"
+
+
 def suites(session: nox.Session, tier: tiers.Tier) -> None:
-    """A tier's pytest runs, all of them whatever fails; it fails for those that did."""
+    """A tier's runs, all of them whatever fails; it fails for those that did."""
     given = [word for word in session.posargs if not word.startswith("--python")]
     variables = with_containers(session) if containers.CAPABILITY in tier.capabilities else {}
+    if browser.CAPABILITY in tier.capabilities:
+        with_browser(session, tier)
+    runs = [run for name in (*tier.includes, tier.name) for run in TIERS[name].runs]
     failed, found = [], False
     for python in pythons(session):
-        for run in (run for name in (*tier.includes, tier.name) for run in TIERS[name].runs):
+        for run, name in labels(runs):
+            label = f"{name}-{python.version}"
             if run.command:
-                label = f"{run.environment}-{python.version}"
                 if status := run_command(session, tier, run, python, label, given, variables):
                     failed.append(f"{label} ({' '.join(run.command)} ended with {status})")
                 found = True
@@ -197,7 +227,6 @@ def suites(session: nox.Session, tier: tiers.Tier) -> None:
             arguments = selection.arguments_for(ROOT, run, given)
             if arguments is None:
                 continue
-            label = f"{run.environment}-{python.version}"
             status = start_pytest(session, tier, run, python, label, arguments, variables=variables)()
             found |= status != NO_TESTS
             if status and (status != NO_TESTS or not given):
@@ -232,7 +261,12 @@ def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
         if status:
             failed.append(f"{label} (pytest ended with {status})")
 
+    for run, name in labels(tier.runs):
+        judge(name, start_pytest(session, tier, run, python, name, given, variables=COLD)())
     for run in runs:
+        if "seatrial.plugin" not in TIERS.environments[run.environment].plugins:
+            judge(run.environment, start_pytest(session, tier, run, python, run.environment, given)())
+            continue
         with tempfile.TemporaryDirectory(prefix="seatrial-cache-") as cache:
             variables = {**COLD, "SEATRIAL_CACHE": cache}
             judge(
@@ -241,13 +275,13 @@ def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
             )
         for number in range(1, BESIDE_ITSELF + 1):
             with tempfile.TemporaryFile("w+") as second_output:
-                labels = [f"beside-{number}-{side}" for side in ("a", "b")]
-                first = start_pytest(session, tier, run, python, labels[0], given, variables=COLD)
+                sides = [f"beside-{number}-{side}" for side in ("a", "b")]
+                first = start_pytest(session, tier, run, python, sides[0], given, variables=COLD)
                 second = start_pytest(
-                    session, tier, run, python, labels[1], given, variables=COLD, output=second_output
+                    session, tier, run, python, sides[1], given, variables=COLD, output=second_output
                 )
-                judge(labels[0], first())
-                judge(labels[1], second())
+                judge(sides[0], first())
+                judge(sides[1], second())
                 second_output.seek(0)
                 sys.stdout.writelines(second_output)
         helper = [str(environment(session, run.environment, python).python), "-m", "house.real_server"]
@@ -261,11 +295,25 @@ def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
         session.error(f"{tier.name}: {', '.join(failed)}")
 
 
+def bench(session: nox.Session, tier: tiers.Tier) -> None:
+    """All benches; with `--against REF` a verdict on the working tree and that revision instead."""
+    if not any(word.partition("=")[0] in AGAINST for word in session.posargs):
+        suites(session, tier)
+        return
+    (run,) = tier.runs
+    compare = dataclasses.replace(run, paths=(), exclude=(), command=("benches/compare.py",))
+    python = interpreters.running()
+    variables = with_containers(session)
+    if status := run_command(session, tier, compare, python, "compare", session.posargs, variables):
+        session.error(f"{tier.name}: compare (benches/compare.py ended with {status})")
+
+
 SPECIAL: Final[dict[str, Callable[[nox.Session, tiers.Tier], None]]] = {
     "lint": lint,
     "integration_full": integration_full,
+    "bench": bench,
 }
-"""The tiers that are more than pytest runs."""
+"""The tiers that are more than their runs."""
 
 
 def add_session(tier: tiers.Tier) -> None:
@@ -273,14 +321,11 @@ def add_session(tier: tiers.Tier) -> None:
     body = SPECIAL.get(tier.name, suites)
 
     def session(session: nox.Session) -> None:
-        started = time.monotonic()
-        results.forget(ROOT, tier.name)
         try:
-            body(session, tier)
-        finally:
-            spent = time.monotonic() - started
-            over = "" if spent <= tier.budget else ", over its budget"
-            session.log(f"{tier.name}: {spent:.1f} s of {tiers.duration(tier.budget)}{over}")
+            with results_tier.closing(ROOT, tier, session.posargs):
+                body(session, tier)
+        except results_tier.TierFault as fault:
+            session.error(f"{tier.name}: {fault}")
 
     session.__doc__ = tier.purpose
     nox.session(name=tier.name)(session)
@@ -348,6 +393,19 @@ def docker(session: nox.Session) -> None:
         log=False,
         interrupt_timeout=STOP_TIMEOUT_S,
         terminate_timeout=STOP_TIMEOUT_S,
+    )
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """one page of what the last runs of all tiers have seen of every contract"""
+    page = ROOT / results.REPORTS / "coverage.html"
+    session.run(
+        str(environment(session, "integration").python),
+        *("-m", "contracts.coverage", results.REPORTS, "--output", str(page), *session.posargs),
+        env={**VARIABLES, "PYTHONPATH": os.pathsep.join(map(str, HOUSE))},
+        external=True,
+        log=False,
     )
 
 

@@ -60,8 +60,12 @@ class Linting:
                 for suite in sorted(self.root.glob("services/*/suite"))
             ),
             ("docker", "integration", "docker", ["."], "lib:scenarios:../integration:../integration/harness"),
-            ("fuzz", "gateway-unit", "fuzz", ["."], ""),
-            ("harness", "integration", "integration/harness", ["."], ""),
+            ("fuzz", "fuzz", "fuzz", ["--exclude", "^stateful/", "."], ""),
+            ("stateful", "stateful", "fuzz/stateful", ["."], "../../integration:../../integration/harness"),
+            ("mutation", "integration", "mutation", ["."], "../integration/harness"),
+            ("load", "load", "load", ["."], "../integration:../integration/harness"),
+            ("harness", "integration", "integration/harness", ["--exclude", "timeline/browser/", "."], ""),
+            ("browser", "browser", "integration/harness", ["seatrial/timeline/browser"], ""),
             ("suites", "integration", "integration", ["conftest.py", *sorted(suites)], "harness"),
             ("benches", "bench", "benches", ["."], "../integration:../integration/harness"),
             (

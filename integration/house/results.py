@@ -1,4 +1,4 @@
-"""Result files for the parts of a tier that run without the harness' plugin: a service's own tests, and linters.
+"""Result files for the runs of a tier that write none: pytest without the harness' plugin, and linters.
 
 They land beside those that the plugin writes, so that `seatrial tiers` and `seatrial why` know them as well.
 """
@@ -6,6 +6,7 @@ They land beside those that the plugin writes, so that `seatrial tiers` and `sea
 import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,29 +15,39 @@ from typing import Final
 from xml.etree import ElementTree
 
 from seatrial.failures import repro
-from seatrial.results import summary
-from seatrial.results.reports import RESULT_FILE, Counts, Duration, Failure, RunResult, State, slowest, write
+from seatrial.results.reports import (
+    Counts,
+    Duration,
+    Failure,
+    RunResult,
+    SkipCount,
+    State,
+    path_of,
+    skip_counts,
+    slowest,
+    write,
+)
 
 REPORTS: Final = "reports"
-_SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
 _PHASE: Final = re.compile(r"failed on (setup|teardown)")
+_NOTHING: Final = Counts()
+_INTERRUPTED: Final = 2
+"""pytest's exit status for Ctrl-C, and for modules that cannot be collected."""
 
 
-def forget(root: Path, tier: str) -> None:
-    """Remove what earlier runs of a tier left, so that the next results stand for themselves."""
-    folder = root / REPORTS / tier
-    for file in (folder / RESULT_FILE, *folder.glob("result-*.json")):
-        file.unlink(missing_ok=True)
+def announce(root: Path, tier: str, run: str | None = None) -> None:
+    """Say that a run of a tier is about to start: until it writes its result, this process answers for it."""
+    save(root, result(root, tier, "running", 0.0), run)
 
 
-def file(root: Path, tier: str) -> Path:
-    """Where the result of a tier lands that is one run."""
-    return root / REPORTS / tier / RESULT_FILE
+def withdraw(root: Path, tier: str, run: str | None = None) -> None:
+    """Take back that there is such a run: none of its tests was asked for."""
+    path_of(root / REPORTS, tier, run).unlink(missing_ok=True)
 
 
-def of_nothing(root: Path, tier: str, problem: str) -> RunResult:
-    """What a run came to that ended before it could report."""
-    return _result(root, tier, "failed", 0.0, counts=Counts(), failures=(), command="", problems=(problem,))
+def save(root: Path, result: RunResult, run: str | None = None) -> None:
+    """Write a run's result file; a tier that is one run needs no name for it."""
+    write(result, root / REPORTS, run)
 
 
 def of_pytest(
@@ -51,16 +62,25 @@ def of_pytest(
     except (OSError, ElementTree.ParseError):
         problems = (f"{run}: pytest ended with {status} before it could report",)
     failures = tuple(failure for case in cases for failure in _failures(case, command))
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    failed = len({failure.nodeid for failure in failures})
-    if status and not failures and not problems:
+    failed = {failure.nodeid for failure in failures}
+    others = [case for case in cases if _nodeid(case) not in failed]
+    skips, xfailed = _skips(others)
+    skipped = sum(skips.values())
+    interrupted = status == _INTERRUPTED and not failures and not problems
+    if status and not interrupted and not failures and not problems:
         problems = (f"{run}: pytest ended with {status}",)
-    return _result(
+    return result(
         root,
         tier,
-        "failed" if status else "passed",
+        "interrupted" if interrupted else "failed" if status else "passed",
         seconds,
-        counts=Counts(passed=len(cases) - failed - skipped, failed=failed, skipped=skipped),
+        counts=Counts(
+            passed=len(others) - skipped - xfailed,
+            failed=len(failed),
+            skipped=skipped,
+            xfailed=xfailed,
+        ),
+        skips=skip_counts(skips),
         failures=failures,
         slow=slowest(
             Duration(nodeid=_nodeid(case), duration_s=float(case.get("time", "0"))) for case in cases
@@ -79,36 +99,32 @@ def of_checks(
     )
     state: State = "failed" if failed else "passed"
     counts = Counts(passed=passed, failed=len(failed))
-    return _result(root, tier, state, seconds, counts=counts, failures=failures, command=f"nox -s {tier}")
+    return result(root, tier, state, seconds, counts=counts, failures=failures)
 
 
-def save(root: Path, result: RunResult, run: str | None = None) -> None:
-    """Write the result file, and the summary on a CI job's page where there is one."""
-    write(result, root / REPORTS, run)
-    if page := os.environ.get(_SUMMARY_VARIABLE):
-        summary.append_to(Path(page), result)
-
-
-def _result(
+def result(
     root: Path,
     tier: str,
     state: State,
     seconds: float,
     *,
-    counts: Counts,
-    failures: tuple[Failure, ...],
-    command: str,
+    counts: Counts = _NOTHING,
+    skips: tuple[SkipCount, ...] = (),
+    failures: tuple[Failure, ...] = (),
+    command: str = "",
     slow: tuple[Duration, ...] = (),
     problems: tuple[str, ...] = (),
 ) -> RunResult:
+    """A run of this process that ends now, after so many seconds."""
     finished = datetime.now(UTC)
     return RunResult(
         tier=tier,
         state=state,
         started_at=_text(finished - timedelta(seconds=seconds)),
-        finished_at=_text(finished),
+        finished_at=None if state == "running" else _text(finished),
         duration_s=round(seconds, 3),
         counts=counts,
+        skips=skips,
         failures=failures,
         slowest=slow,
         problems=problems,
@@ -123,13 +139,25 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _skips(cases: Sequence[ElementTree.Element]) -> tuple[Counter[tuple[str, str]], int]:
+    """How many tests were skipped, by reason (no capability is known of them), and how many failed as expected."""
+    skips: Counter[tuple[str, str]] = Counter()
+    xfailed = 0
+    for node in (node for case in cases for node in case.findall("skipped")):
+        if node.get("type") == "pytest.xfail":
+            xfailed += 1
+        else:
+            skips["", node.get("message") or "no reason"] += 1
+    return skips, xfailed
+
+
 def _failures(case: ElementTree.Element, command: Sequence[str]) -> Iterator[Failure]:
     nodeid = _nodeid(case)
     for kind in ("failure", "error"):
         for node in case.findall(kind):
             said = node.get("message", "")
             when = "call" if kind == "failure" else _phase(said)
-            message = (node.text or said).strip()
+            message = "\n\n".join(filter(None, (said.strip(), (node.text or "").strip())))
             yield Failure(
                 nodeid=nodeid, when=when, message=message, repro=shlex.join([*_options(command), nodeid])
             )

@@ -5,11 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from house import results
 from seatrial.results import reports
-from seatrial.results.reports import RunResult
+from seatrial.results.reports import Counts, RunResult, SkipCount
 
 SUITE = """
 import pytest
@@ -28,14 +26,17 @@ def broken():
 def test_never(broken):
     pass
 
+@pytest.mark.skip(reason="no luck either")
+def test_left_out():
+    pass
+
+@pytest.mark.xfail(reason="not yet")
+def test_not_yet():
+    assert False
+
 def test_unclean(request):
     request.addfinalizer(lambda: 1 / 0)
 """
-
-
-@pytest.fixture(autouse=True)
-def no_job_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
 
 def run(folder: Path, source: str) -> RunResult:
@@ -62,7 +63,8 @@ def run(folder: Path, source: str) -> RunResult:
 def test_a_pytest_run_is_read_from_what_it_wrote(tmp_path: Path) -> None:
     result = run(tmp_path, SUITE)
     assert (result.state, result.duration_s, result.problems) == ("failed", 1.5, ())
-    assert (result.counts.passed, result.counts.failed, result.counts.skipped) == (1, 3, 0)
+    assert result.counts == Counts(passed=1, failed=3, skipped=1, xfailed=1)
+    assert result.skips == (SkipCount(capability="", reason="no luck either", count=1),)
     file = "suite/things_test.py"
     assert {(failure.nodeid, failure.when) for failure in result.failures} == {
         (f"{file}::TestThings::test_bad", "call"),
@@ -71,6 +73,7 @@ def test_a_pytest_run_is_read_from_what_it_wrote(tmp_path: Path) -> None:
     }
     by_name = {failure.nodeid.rpartition("::")[2]: failure for failure in result.failures}
     assert "no luck" in by_name["test_never"].message
+    assert by_name["test_bad"].message.startswith("assert 1 == 2\n\n")
     assert by_name["test_bad"].repro.endswith(f"-m pytest -p pytest_timeout {file}::TestThings::test_bad")
 
 
@@ -85,6 +88,11 @@ def test_a_run_that_ended_before_its_tests_is_failed_and_says_so(tmp_path: Path)
     assert result.problems == ("things: pytest ended with 4 before it could report",)
 
 
+def test_ctrl_c_is_no_failure_of_a_test(tmp_path: Path) -> None:
+    result = run(tmp_path, "def test_stopped():\n    raise KeyboardInterrupt\n")
+    assert (result.state, result.failures, result.problems) == ("interrupted", (), ())
+
+
 def test_checks_that_failed_are_failures_with_what_they_said(tmp_path: Path) -> None:
     result = results.of_checks(tmp_path, "lint", 9, [("mypy gateway", "error: no")], 3.0)
     assert (result.state, result.counts.passed, result.counts.failed) == ("failed", 9, 1)
@@ -93,20 +101,19 @@ def test_checks_that_failed_are_failures_with_what_they_said(tmp_path: Path) -> 
     ]
 
 
-def test_what_is_saved_is_what_the_harness_reads_and_is_forgotten_before_the_next_run(tmp_path: Path) -> None:
+def test_what_is_saved_is_what_the_harness_reads(tmp_path: Path) -> None:
     good = results.of_checks(tmp_path, "unit", 2, [], 1.0)
     results.save(tmp_path, good, "one")
     results.save(tmp_path, results.of_checks(tmp_path, "unit", 3, [("x", "no")], 1.0), "two")
     merged = reports.load(tmp_path / results.REPORTS, "unit")
     assert merged is not None
     assert (merged.state, merged.counts.passed, merged.counts.failed) == ("failed", 5, 1)
-    results.forget(tmp_path, "unit")
+
+
+def test_an_announced_run_is_running_until_it_reports_or_is_withdrawn(tmp_path: Path) -> None:
+    results.announce(tmp_path, "unit", "one")
+    announced = reports.load(tmp_path / results.REPORTS, "unit")
+    assert announced is not None
+    assert (announced.state, announced.pid, announced.finished_at) == ("running", os.getpid(), None)
+    results.withdraw(tmp_path, "unit", "one")
     assert reports.load(tmp_path / results.REPORTS, "unit") is None
-
-
-def test_a_summary_goes_on_the_page_of_a_ci_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "page.md"
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
-    results.save(tmp_path, results.of_checks(tmp_path, "lint", 2, [("zizmor", "unpinned")], 1.0))
-    assert "### lint: failed" in page.read_text()
-    assert "unpinned" in page.read_text()

@@ -62,11 +62,9 @@ def rooms(root: Path) -> Iterator[Room]:
 
 
 def fuzz_targets(root: Path) -> list[Path]:
-    """The modules of the fuzz targets: `fuzz/targets/<service>_<parser>.py`."""
-    modules = (
-        path.with_name(path.name.replace("_test", "")) for path in root.glob("fuzz/targets/*_*_test.py")
-    )
-    return sorted(modules)
+    """The modules of the fuzz targets: `fuzz/targets/<package>_<parser>.py`."""
+    modules = (path for path in root.glob("fuzz/targets/*_*.py") if not path.name.endswith("_test.py"))
+    return sorted(path for path in modules if not path.name.startswith("_"))
 
 
 def forbidden(root: Path, room: Room) -> set[str]:

@@ -18,7 +18,7 @@ def pytest_command(
 ) -> list[str]:
     """The command line of a run, from the repository's root; paths among the arguments replace the run's own."""
     words = [
-        str(python.relative_to(root)),
+        str(python.relative_to(root) if python.is_relative_to(root) else python),
         "-m",
         "pytest",
         *(word for name in plugins for word in ("-p", name)),
