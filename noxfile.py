@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Final
@@ -36,6 +35,7 @@ from house import (  # noqa: E402
     results,
     results_tier,
     rooms,
+    runs,
     selection,
 )
 from seatrial import tier as tiers  # noqa: E402
@@ -52,8 +52,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "unit", "integration_quick"]
 
-NO_TESTS: Final = 5
-"""The exit status of a pytest that found no test."""
+PLUGIN: Final = "seatrial.plugin"
+"""The harness' pytest plugin: a run with it reports by itself."""
 
 STOP_TIMEOUT_S: Final = 30.0
 """How long `seatrial up` may take to stop what it started."""
@@ -105,38 +105,10 @@ def start_pytest(
     installed = environment(session, run.environment, python)
     plugins = TIERS.environments[run.environment].plugins
     command = [*before, *selection.pytest_command(ROOT, run, plugins, installed.python, arguments)]
-    reported_by_itself = "seatrial.plugin" in plugins
-    junit = ROOT / results.REPORTS / tier.name / f"{label}.xml"
-    if reported_by_itself:
-        options = ["--seatrial-tier", tier.name, "--seatrial-run", label]
-    else:
-        junit.unlink(missing_ok=True)
-        options = [f"--junit-xml={junit}", "-o", "junit_family=xunit1"]
     session.log(f"{tier.name}: {label}")
-    results.announce(ROOT, tier.name, label)
-    started = time.monotonic()
-    process = subprocess.Popen([*command, *options], cwd=ROOT, env={**VARIABLES, **variables}, stdout=output)
-
-    def keep(status: int) -> None:
-        if status == NO_TESTS and arguments:
-            results.withdraw(ROOT, tier.name, label)
-        elif not reported_by_itself:
-            seconds = time.monotonic() - started
-            results.save(
-                ROOT, results.of_pytest(ROOT, tier.name, label, junit, command, seconds, status), label
-            )
-
-    def wait() -> int:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            # Ctrl-C reached pytest as well: it tears its environments down, and this must not end before it.
-            keep(process.wait())
-            raise
-        keep(status)
-        return status
-
-    return wait
+    started = runs.PytestRun(ROOT, tier.name, label, command, PLUGIN in plugins, bool(arguments))
+    started.start({**VARIABLES, **variables}, output)
+    return started.wait
 
 
 def run_command(
@@ -149,19 +121,14 @@ def run_command(
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Run a tier's own program, which writes its result itself; answers its exit status."""
-    installed = environment(session, run.environment, python)
+    command = [
+        str(environment(session, run.environment, python).python.relative_to(ROOT)),
+        *run.command,
+        *arguments,
+    ]
     session.log(f"{tier.name}: {label}")
-    results.announce(ROOT, tier.name)
-    process = subprocess.Popen(
-        [installed.python.relative_to(ROOT), *run.command, *arguments],
-        cwd=ROOT,
-        env={**VARIABLES, **variables, "PYTHONPATH": os.pathsep.join(map(str, HOUSE))},
-    )
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.wait()
-        raise
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, HOUSE))}
+    return runs.run_program(ROOT, tier.name, command, {**VARIABLES, **variables, **paths})
 
 
 def pythons(session: nox.Session) -> list[interpreters.Interpreter]:
@@ -199,25 +166,16 @@ def with_browser(session: nox.Session, tier: tiers.Tier) -> None:
         session.warn(str(fault))
 
 
-def labels(runs: Sequence[tiers.Run]) -> Iterator[tuple[tiers.Run, str]]:
-    """Each run with a name of its own: its environment's, with a number from the second one on."""
-    seen: Counter[str] = Counter()
-    for run in runs:
-        seen[run.environment] += 1
-        number = seen[run.environment]
-        yield run, run.environment if number == 1 else f"{run.environment}-{number}"
-
-
 def suites(session: nox.Session, tier: tiers.Tier) -> None:
     """A tier's runs, all of them whatever fails; it fails for those that did."""
     given = [word for word in session.posargs if not word.startswith("--python")]
     variables = with_containers(session) if containers.CAPABILITY in tier.capabilities else {}
     if browser.CAPABILITY in tier.capabilities:
         with_browser(session, tier)
-    runs = [run for name in (*tier.includes, tier.name) for run in TIERS[name].runs]
+    every = [run for name in (*tier.includes, tier.name) for run in TIERS[name].runs]
     failed, found = [], False
     for python in pythons(session):
-        for run, name in labels(runs):
+        for run, name in runs.labels(every):
             label = f"{name}-{python.version}"
             if run.command:
                 if status := run_command(session, tier, run, python, label, given, variables):
@@ -228,8 +186,8 @@ def suites(session: nox.Session, tier: tiers.Tier) -> None:
             if arguments is None:
                 continue
             status = start_pytest(session, tier, run, python, label, arguments, variables=variables)()
-            found |= status != NO_TESTS
-            if status and (status != NO_TESTS or not given):
+            found |= status != runs.NO_TESTS
+            if status and (status != runs.NO_TESTS or not given):
                 failed.append(f"{label} (pytest ended with {status})")
     if failed:
         session.error(f"{tier.name}: {', '.join(failed)}")
@@ -253,7 +211,7 @@ def lint(session: nox.Session, tier: tiers.Tier) -> None:
 def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
     """The included suites from an empty build cache, then beside themselves, then the smoke tests on an external server."""
     python = interpreters.running()
-    runs = [run for name in tier.includes for run in TIERS[name].runs]
+    included = [run for name in tier.includes for run in TIERS[name].runs]
     given = session.posargs
     failed = []
 
@@ -261,10 +219,10 @@ def integration_full(session: nox.Session, tier: tiers.Tier) -> None:
         if status:
             failed.append(f"{label} (pytest ended with {status})")
 
-    for run, name in labels(tier.runs):
+    for run, name in runs.labels(tier.runs):
         judge(name, start_pytest(session, tier, run, python, name, given, variables=COLD)())
-    for run in runs:
-        if "seatrial.plugin" not in TIERS.environments[run.environment].plugins:
+    for run in included:
+        if PLUGIN not in TIERS.environments[run.environment].plugins:
             judge(run.environment, start_pytest(session, tier, run, python, run.environment, given)())
             continue
         with tempfile.TemporaryDirectory(prefix="seatrial-cache-") as cache:

@@ -189,5 +189,5 @@ def test_an_engine_that_crashes_is_told_once(
     exited = platform.streams.wait_for(
         schema.HEALTH_EVENTS, "the exit", lambda entry: entry["event_type"] == "container_exited"
     )
-    assert json.loads(exited["details"])["exit_code"] == 137
+    assert json.loads(exited["details"]) == {"exit_code": 137, "ordered": False}
     assert health(platform, game) == ["container_started", "container_exited"]

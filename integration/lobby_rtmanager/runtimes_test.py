@@ -81,7 +81,9 @@ def test_cleanup_and_reconcile_leave_foreign_containers_alone(
     )
     http.start(game, image).expect(200)
     http.stop(game).expect(200)
+    assert foreign.status == "running"
     http.cleanup(game).expect(200)
+    assert foreign.status == "running"
     platform.rtmanager.process.restart()
     until("it to be ready again", lambda: platform.rtmanager.admin.ready().status == 200)
     assert foreign.status == "running"

@@ -222,14 +222,20 @@ def test_orphans_are_adopted(children: Children) -> None:
     os.waitpid(orphan, 0)
 
 
+def warden_of(supervisor: Supervisor) -> int:
+    assert supervisor._warden is not None
+    assert supervisor._warden.pid in supervisor.own_processes()
+    return supervisor._warden.pid
+
+
 def test_a_killed_warden_is_replaced_at_the_next_spawn(children: Children) -> None:
     supervisor = Supervisor.current()
     first = children.start("serve()")
-    (warden,) = supervisor.own_processes()
+    warden = warden_of(supervisor)
     os.kill(warden, signal.SIGKILL)
     until("its end", lambda: (its := proctree.info(warden)) is None or its.zombie)
     children.start("serve()")
-    (another,) = supervisor.own_processes()
+    another = warden_of(supervisor)
     assert another != warden
     assert proctree.info(warden) is None
     assert first.stop().code == 0
