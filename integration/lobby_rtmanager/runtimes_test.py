@@ -90,6 +90,24 @@ def test_cleanup_and_reconcile_leave_foreign_containers_alone(
     assert [each["game_id"] for each in http.runtimes(status="running").expect(200).json()["runtimes"]] == []
 
 
+def test_an_engine_may_use_what_its_image_says_and_not_the_defaults(
+    boot: Callable[..., Platform], image: str
+) -> None:
+    platform = boot(
+        settings={"rtmanager": {"DEFAULT_CPUS": "0.25", "DEFAULT_MEMORY": "96MiB", "DEFAULT_PIDS": "48"}}
+    )
+    game = new_game()
+    platform.rtmanager.http.start(game, image).expect(200)
+    (container,) = platform.containers(game)
+    limits = container.inspect()["HostConfig"]
+    assert {name: container.labels[f"seatrial.engine.{name}"] for name in ("cpus", "memory", "pids")} == {
+        "cpus": "0.5",
+        "memory": "128m",
+        "pids": "64",
+    }
+    assert (limits["NanoCpus"], limits["Memory"], limits["PidsLimit"]) == (500_000_000, 128 << 20, 64)
+
+
 @pytest.fixture
 def moving_image(environment: Environment) -> Iterator[Callable[[ContainerImage], str]]:
     """A name of an image that means what the test last said."""
