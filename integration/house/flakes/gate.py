@@ -81,9 +81,8 @@ class Gate:
             self._save("passed")
             return 0
         times, beside = self._request.times, min(self._request.beside, self._request.times)
-        _say(
-            f"{TIER}: {why}: {len(chosen)} modules, {times} runs of each, {beside} at once, seed {self._seed}"
-        )
+        counted = f"{len(chosen)} {'module' if len(chosen) == 1 else 'modules'}"
+        _say(f"{TIER}: {why}: {counted}, {times} runs of each, {beside} at once, seed {self._seed}")
         self._tried = [Tried(module, times) for module in chosen]
         self._artifacts.hold()
         self._artifacts.prune()

@@ -273,7 +273,7 @@ def test_modules_that_changed_since_a_commit_run_and_no_others(gate: Gate) -> No
     gate.run("--since", "HEAD", "--times", "2")
     assert (gate.status, gate.result.state) == (0, "passed")
     assert gate.row("suite/fresh_test.py") == ["2", "0"]
-    assert "1 modules, 2 runs of each, 2 at once" in gate.output
+    assert "1 module, 2 runs of each, 2 at once" in gate.output
     assert "steady" not in gate.output
     assert gate.left() == []
 
