@@ -2,7 +2,7 @@
 
 from servicekit.tracing import trace_id
 
-HEX = frozenset("0123456789abcdef")
+from targets.traceparents import expected
 
 
 def check(data: bytes) -> bool:
@@ -11,16 +11,3 @@ def check(data: bytes) -> bool:
     found = trace_id(header)
     assert found == expected(header)
     return found is not None
-
-
-def expected(header: str) -> str | None:
-    """What the recommendation says, read without a regular expression."""
-    version, *parts = header.split("-")
-    if len(parts) < 3 or (version == "00" and len(parts) > 3) or version == "ff":
-        return None
-    trace, parent, flags = parts[:3]
-    if (len(version), len(trace), len(parent), len(flags)) != (2, 32, 16, 2):
-        return None
-    if not HEX.issuperset(version + trace + parent + flags) or "\n" in header:
-        return None
-    return trace if int(trace, 16) and int(parent, 16) else None

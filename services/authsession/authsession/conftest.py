@@ -82,7 +82,7 @@ class World(Loop):
     def peer(self, *replies: Answer) -> tuple[Service, str]:
         """A service that answers so, and its base URL."""
         service = Service(*replies)
-        return service, self.enter(service)
+        return service, self.enter(service).url
 
     def dependency(self, name: str) -> Dependency:
         """The state of something outside."""

@@ -289,7 +289,7 @@ async def test_a_service_that_fails_is_unavailable(valkey: Valkey, device: Devic
 async def test_a_service_that_is_gone_is_unavailable(valkey: Valkey, device: Device) -> None:
     async with running_edge(valkey) as edge:
         await edge.sign_in(device)
-        await edge.downstream.__aexit__()
+        await edge.downstream.stop()
         assert await refusal(edge, device.envelope()) == "downstream_unavailable"
 
 

@@ -120,7 +120,7 @@ async def test_a_slow_authsession_is_a_timeout(valkey: Valkey) -> None:
 
 async def test_an_authsession_that_is_gone_is_unavailable(valkey: Valkey) -> None:
     async with running_public(valkey) as public:
-        await public.authsession.__aexit__()
+        await public.authsession.stop()
         reply = await public.confirm()
         assert (reply.status, code_of(reply)) == (503, "service_unavailable")
 

@@ -25,16 +25,17 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, Literal, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 from urllib.parse import unquote
 
 from seatrial.errors import SeatrialError, shortened
 from seatrial.network.exchange import Call, Illegal, Request, Response
 from seatrial.network.httpwire import Connection, Message, Reply, encode
+from seatrial.network.stubfault import StubFault
 from seatrial.processes.listener import Address, Reservation
 from seatrial.processes.supervisor import Supervisor
 from seatrial.timeline.faults import fault as timeline_fault
@@ -46,30 +47,10 @@ __all__ = ["Call", "HttpStub", "Illegal", "Request", "Response", "StubViolation"
 _PARAMETER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 Handler = TypeVar("Handler", bound="Callable[[Any, Request], Response]")
-FaultKind = Literal["delayed", "failing", "answering", "dropping", "truncating"]
 
 
 class StubViolation(SeatrialError):
     """A stub was sent something that it should not have been sent."""
-
-
-@dataclass(slots=True, eq=False)
-class _Fault:
-    kind: FaultKind
-    path: str | None
-    left: int | None
-    seconds: float = 0.0
-    response: Response | None = None
-    handled: bool = False
-    size: int = 0
-
-    def take(self, paths: Collection[str]) -> bool:
-        """Whether it strikes a request, known by its path and its route's path."""
-        if self.left == 0 or (self.path is not None and self.path not in paths):
-            return False
-        if self.left is not None:
-            self.left -= 1
-        return True
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
@@ -119,7 +100,7 @@ class HttpStub:
         self._calls: list[Call] = []
         self._violations: list[str] = []
         self._allowed: list[re.Pattern[str]] = []
-        self._faults: list[_Fault] = []
+        self._faults: list[StubFault] = []
         self._absences = 0
         self._pauses = 0
         self._closed = False
@@ -186,13 +167,13 @@ class HttpStub:
         """Requests are handled at once, and answered `seconds` later, or when the block ends."""
         if not seconds > 0:
             raise SeatrialError(f"delayed({seconds!r}): give seconds above 0")
-        return self._fault(_Fault("delayed", path, times, seconds=seconds))
+        return self._fault(StubFault("delayed", path, times, seconds=seconds))
 
     def failing(
         self, status: int = 503, body: bytes = b"", *, path: str | None = None, times: int | None = None
     ) -> AbstractContextManager[None]:
         """Requests are answered with an error, and not handled."""
-        return self._fault(_Fault("failing", path, times, response=Response(status, body)))
+        return self._fault(StubFault("failing", path, times, response=Response(status, body)))
 
     def answering(
         self,
@@ -204,13 +185,15 @@ class HttpStub:
         times: int | None = None,
     ) -> AbstractContextManager[None]:
         """Requests get this answer, right or wrong, and are not handled."""
-        return self._fault(_Fault("answering", path, times, response=Response(status, body, headers or {})))
+        return self._fault(
+            StubFault("answering", path, times, response=Response(status, body, headers or {}))
+        )
 
     def dropping(
         self, *, handled: bool = False, path: str | None = None, times: int | None = None
     ) -> AbstractContextManager[None]:
         """The connection is closed instead of an answer. With `handled` the request has had its effect before."""
-        return self._fault(_Fault("dropping", path, times, handled=handled))
+        return self._fault(StubFault("dropping", path, times, handled=handled))
 
     def truncating(
         self, size: int, *, path: str | None = None, times: int | None = None
@@ -218,7 +201,7 @@ class HttpStub:
         """Requests are handled, but the connection closes after the first `size` bytes of the answer's body."""
         if size < 0:
             raise SeatrialError(f"truncating({size!r}): give a number of bytes from 0 up")
-        return self._fault(_Fault("truncating", path, times, size=size, handled=True))
+        return self._fault(StubFault("truncating", path, times, size=size, handled=True))
 
     @contextlib.contextmanager
     def gone(self) -> Iterator[None]:
@@ -241,7 +224,7 @@ class HttpStub:
             self._run(self._pause(-1))
 
     @contextlib.contextmanager
-    def _fault(self, fault: _Fault) -> Iterator[None]:
+    def _fault(self, fault: StubFault) -> Iterator[None]:
         self._run(self._change(fault, self._faults.append))
         try:
             with timeline_fault(self.name, fault.kind, fault.path or ""):
@@ -342,13 +325,13 @@ class HttpStub:
             return violation, _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the stub itself failed")
         return None, response
 
-    def _take_fault(self, *paths: str) -> _Fault | None:
+    def _take_fault(self, *paths: str) -> StubFault | None:
         for fault in reversed(self._faults):
             if fault.kind != "delayed" and fault.take(paths):
                 return fault
         return None
 
-    def _take_delays(self, *paths: str) -> list[_Fault]:
+    def _take_delays(self, *paths: str) -> list[StubFault]:
         return [fault for fault in self._faults if fault.kind == "delayed" and fault.take(paths)]
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -376,7 +359,7 @@ class HttpStub:
         self._pauses += change
         self._advance()
 
-    async def _change(self, fault: _Fault, change: Callable[[_Fault], None]) -> None:
+    async def _change(self, fault: StubFault, change: Callable[[StubFault], None]) -> None:
         change(fault)
         self._advance()
 

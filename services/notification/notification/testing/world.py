@@ -122,7 +122,7 @@ class World(Loop):
         self.database = self.enter(Database(dsn, migrations=MIGRATIONS, name="notification-test"))
         self.redis = self.enter(Redis(redis_url))
         self.users = UserService()
-        self.user_url = self.enter(self.users)
+        self.user_url = self.enter(self.users).url
         self.parts: list[Parts] = []
 
     def instance(self, **rules: Any) -> Parts:

@@ -5,7 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 C = TypeVar("C")
 
@@ -46,10 +46,11 @@ class Peer(ABC, Generic[C]):
         async with asyncio.timeout(10), self._arrived:
             await self._arrived.wait_for(lambda: len(self.calls) >= times)
 
-    async def __aenter__(self) -> str:
-        """Listen; gives the base URL."""
+    async def __aenter__(self) -> Self:
+        """Listen, at `url`."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return "http://{}:{}".format(*self._server.sockets[0].getsockname())
+        self.url = "http://{}:{}".format(*self._server.sockets[0].getsockname())
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

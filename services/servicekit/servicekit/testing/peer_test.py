@@ -40,7 +40,7 @@ class Echo(Peer[str]):
 
 def test_a_peer_answers_as_it_is_told(loop: Loop) -> None:
     peer = Echo()
-    client = loop.enter(HttpClient(loop.enter(peer), timeout=0.2))
+    client = loop.enter(HttpClient(loop.enter(peer).url, timeout=0.2))
     asked = [client.request("POST", "/a", headers={"X-Name": "n"}, body=b"b") for _ in range(2)]
     replies = loop.together(*asked)
     assert {(reply.status, reply.body) for reply in replies} == {(202, b'["POST", "b", "n"]')}
