@@ -9,6 +9,8 @@ import pytest
 from contracts.errors import ContractError, ContractFileError
 from contracts.notification.intents import intent
 from contracts.streams import outcomes, schema
+from contracts.streams.stream_log import StreamLog
+from seatrial import Environment
 
 NOW: Final = str(time.time_ns() // 1_000_000)
 GAME: Final = "g-" + "0" * 32
@@ -74,3 +76,33 @@ def test_a_stream_that_nobody_publishes_is_an_error_that_names_those_that_are() 
 @pytest.mark.parametrize("key", sorted(schema.publishers()))
 def test_every_published_stream_has_outcomes_to_count(key: str) -> None:
     assert outcomes.known(key)
+
+
+@pytest.fixture
+def log(environment: Environment) -> StreamLog:
+    return StreamLog(environment.valkey.client())
+
+
+def test_an_entry_that_no_test_looks_at_is_held_to_its_schema_all_the_same(log: StreamLog) -> None:
+    log.publish(schema.HEALTH_EVENTS, HEALTH)
+    log.audit()
+    log.redis.xadd(schema.HEALTH_EVENTS, HEALTH | {"event_type": "exploded"})
+    for _ in range(2):
+        with pytest.raises(ContractError, match="exploded"):
+            log.audit()
+
+
+def test_what_a_test_wrote_to_break_a_schema_is_not_held_to_it(log: StreamLog) -> None:
+    log.publish_unchecked(schema.HEALTH_EVENTS, {"event_type": "exploded"})
+    log.redis.set(schema.START_JOBS, "in the way")
+    log.audit()
+
+
+def test_a_redis_that_was_taken_away_has_nothing_to_be_held(environment: Environment) -> None:
+    store = environment.own_valkey()
+    log = StreamLog(store.client())
+    log.redis.xadd(schema.HEALTH_EVENTS, {"event_type": "exploded"})
+    with pytest.raises(ContractError):
+        log.audit()
+    store.kill()
+    log.audit()

@@ -54,6 +54,12 @@ def test_an_image_that_is_not_there_fails_the_start_and_another_one_mends_it(
     game = games.started(ada, bob, MISSING)
     games.wait_status(platform, game, "start_failed")
     assert ada.game(game).json()["start_error_code"] == "image_pull_failed"
+    (told,) = results(platform, game)
+    assert (told["operation"], told["outcome"], told["error_code"]) == (
+        "start",
+        "failure",
+        "image_pull_failed",
+    )
     ada.update(game, image_ref=image).expect(200)
     ada.start(game).expect(200)
     games.wait_status(platform, game, "running")
@@ -140,10 +146,21 @@ def test_a_lobby_killed_while_its_game_starts_hears_of_it_later(
     platform: Platform, ada: Player, bob: Player, image: str
 ) -> None:
     game = games.started(ada, bob, image)
+    platform.streams.wait_for(schema.START_JOBS, "the job", lambda job: job["game_id"] == game)
     platform.lobby.process.kill()
-    until("the result", lambda: len(results(platform, game)) == 1, timeout=30.0)
+    until("the result", lambda: results(platform, game), timeout=30.0)
     platform.lobby.process.restart()
     games.wait_status(platform, game, "running")
+
+
+def test_a_lobby_killed_after_it_said_yes_to_a_start_starts_the_game(
+    platform: Platform, ada: Player, bob: Player, image: str
+) -> None:
+    game = games.started(ada, bob, image)
+    platform.lobby.process.kill()
+    platform.lobby.process.restart()
+    games.wait_status(platform, game, "running")
+    assert len(platform.containers(game)) == 1
 
 
 def test_malformed_jobs_are_set_aside_and_block_nothing(

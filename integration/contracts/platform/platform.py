@@ -278,6 +278,7 @@ def boot(
     store = store or environment.valkey
     streams = Streams(store.client())
     environment.gather("entries of the streams", functools.partial(recording.gather, streams.redis))
+    environment.on_teardown(streams.audit)
     platform = Platform(
         environment=environment,
         store=store,

@@ -35,7 +35,7 @@ def tell(
 
 def gather(client: Any) -> None:
     """Tells of every entry that the published streams of a Redis still hold; `client` is a redis-py client."""
-    streams = [key for key in schema.publishers() if "{" not in key]
+    streams = schema.streams()
     asked = client.pipeline(transaction=False)
     for stream in streams:
         # Not decoded by the client: what was set aside may hold any bytes.

@@ -169,6 +169,12 @@ def publishers() -> Mapping[str, Publishers]:
     return found
 
 
+@functools.cache
+def streams() -> tuple[str, ...]:
+    """The keys that are streams: all but those that stand for many, such as `gateway:session:{id}`."""
+    return tuple(key for key in publishers() if "{" not in key)
+
+
 def check(key: str, fields: Mapping[str, str]) -> None:
     """Holds an entry of `key` to the contracts of those who read it and of those who write it; raises ContractError."""
     try:
