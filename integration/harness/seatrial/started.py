@@ -27,9 +27,10 @@ class LogPart:
         """Every complete record."""
         return self.log.records(self.since)
 
-    def tail(self, lines: int) -> str:
-        """Its last lines."""
-        return "\n".join(self.text().splitlines()[-lines:])
+    def tail(self, lines: int, besides: str = "") -> str:
+        """Its last lines; what is in `besides`, some lines in one piece, does not count."""
+        text = self.text()
+        return "\n".join((text.replace(besides, "", 1) if besides else text).splitlines()[-lines:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,10 +150,14 @@ def test_the_report_shows_the_path_the_command_and_the_last_lines_of_each_log(
     story = run.output[run.output.index("_ test_sinks") : run.output.index("_ test_no_environment _")]
     assert str(kept.relative_to(run.root)) in story
     assert "repeat: " in story
+    assert "stacks: ship.stacks.txt" in story
     shown = story[story.index("last lines of ship") :]
     assert '"line_29"' in shown
     assert '"line_5"' not in shown
-    assert len(run.failure("test_sinks[gold & silver/../x]").logs["ship"]) == 20
+    assert "most recent call first" not in shown
+    tail = run.failure("test_sinks[gold & silver/../x]").logs["ship"]
+    assert len(tail) == 20
+    assert any('"line_15"' in line for line in tail)
 
 
 def test_a_set_up_that_fails_leaves_as_much(run: InnerRun) -> None:

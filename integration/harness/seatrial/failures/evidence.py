@@ -40,6 +40,7 @@ class Evidence:
         self._timelines = timelines
         self._failures: list[str] = []
         self._withheld: Sequence[Exception] = ()
+        self._stacks: dict[str, str] = {}
         self._finished = False
         self.timeline.record("test", "start", nodeid, seed=plan.seed)
 
@@ -86,16 +87,20 @@ class Evidence:
         self._write_story()
 
     def tails(self) -> dict[str, str]:
-        """The last lines of each log that has any."""
+        """The last lines of each log that has any; what we had it say of its stacks is none of them."""
         if self.environment is None:
             return {}
-        found = {name: part.tail(TAIL_LINES) for name, part in self.environment.logs().items()}
+        found = {
+            name: part.tail(TAIL_LINES, besides=self._stacks.get(name, ""))
+            for name, part in self.environment.logs().items()
+        }
         return {name: text for name, text in found.items() if text}
 
     def sections(self) -> list[tuple[str, str]]:
         """What a failure report shows beside the error."""
         shown = self._plan.shown(self.artifacts.path)
-        sections = [("artifacts", f"{shown}\nrepeat: {self.repro}")]
+        stacks = f"\nstacks: {', '.join(map(_stacks_of, self._stacks))}" if self._stacks else ""
+        sections = [("artifacts", f"{shown}{stacks}\nrepeat: {self.repro}")]
         sections += [(f"last lines of {name}", text) for name, text in self.tails().items()]
         return sections
 
@@ -194,7 +199,12 @@ class Evidence:
             with contextlib.suppress(SeatrialError):
                 process.dump_stacks()
                 if stacks := process.log.text(mark):  # a process that is paused says nothing
-                    self.artifacts.write(f"{name}.stacks.txt", f"{stacks}\n")
+                    self._stacks[name] = stacks
+                    self.artifacts.write(_stacks_of(name), f"{stacks}\n")
+
+
+def _stacks_of(process: str) -> str:
+    return f"{process}.stacks.txt"
 
 
 def describe(error: Exception) -> str:
