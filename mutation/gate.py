@@ -4,7 +4,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Final, Literal
 
 from mutant import Mutant
 from patch import PatchError
+from seatrial.futures import as_completed
 from suites import Suite, suite_of
 from tree import Tree
-from trial import Interrupted, Outcome, Runner, Selection
+from trial import Outcome, Runner, Selection
 
 Fate = Literal["killed", "survived", "broken", "stale"]
 
@@ -98,14 +99,11 @@ class Gate:
         with ThreadPoolExecutor(workers) as pool:
             running = [pool.submit(work, number) for number in range(workers)]
             try:
-                wait(running, return_when=FIRST_EXCEPTION)
-            finally:
-                if any(each.done() and each.exception() for each in running) or not all(
-                    each.done() for each in running
-                ):
-                    self._runner.stop()
-        for each in sorted(running, key=lambda each: isinstance(each.exception(), Interrupted)):
-            each.result()
+                for each in as_completed(running):
+                    each.result()
+            except BaseException:
+                self._runner.stop()
+                raise
 
     # Without a mutant
 

@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from seatrial import tier
 from seatrial.failures.repro import revision
+from seatrial.futures import as_completed
 from seatrial.results import summary
 from seatrial.results.reports import State, path_of
 from seatrial.results.reports import write as write_result

@@ -4,9 +4,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from seatrial.futures import as_completed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def run(checks: Sequence[Check], environment: Mapping[str, str], jobs: int) -> l
     outcomes: dict[int, Outcome] = {}
     with ThreadPoolExecutor(jobs) as pool:
         numbers = {pool.submit(_run, check, environment): number for number, check in enumerate(checks)}
-        for future in as_completed(numbers):
+        for future in as_completed(numbers.keys()):
             outcomes[numbers[future]] = future.result()
             _show(future.result())
     return [outcomes[number] for number in sorted(outcomes)]
