@@ -76,35 +76,22 @@ def test_every_operation_answers_as_documented_whatever_it_is_sent(
 
 def test_games_of_three_players_in_any_order(environment: Environment, seed: int, record: Record) -> None:
     platform = platforms.boot(environment, parts=["lobby"])
-    fuzzed(platform, "lobby", LOBBY_API, seed, GAMES).sequences(CALLS, STEPS, record)
-    assert record.succeeded >= {
-        "createGame",
-        "getGame",
-        "updateGame",
-        "openEnrollment",
-        "joinGame",
-        "cancelGame",
-    }
+    reach = {"createGame", "getGame", "updateGame", "openEnrollment", "joinGame", "cancelGame"}
+    fuzzed(platform, "lobby", LOBBY_API, seed, GAMES).sequences(CALLS, STEPS, record, reach)
     assert record.refused >= {"startGame", "openEnrollment", "approveApplication"}
 
 
 def test_sign_ins_and_revocations_in_any_order(environment: Environment, seed: int, record: Record) -> None:
     platform = platforms.boot(environment, parts=["authsession"])
     service = fuzzed(platform, "authsession", AUTHSESSION_API, seed, sign_in(platform), SESSIONS)
-    service.sequences(CALLS, STEPS, record)
-    assert record.succeeded >= {
-        "sendEmailCode",
-        "confirmEmailCode",
-        "getSession",
-        "listUserSessions",
-        "revokeSession",
-    }
+    reach = {"sendEmailCode", "confirmEmailCode", "getSession", "listUserSessions", "revokeSession"}
+    service.sequences(CALLS, STEPS, record, reach)
 
 
 def test_sign_ins_through_the_gateway(environment: Environment, seed: int, record: Record) -> None:
     platform = platforms.boot(environment, parts=["gateway", "authsession"])
-    fuzzed(platform, "gateway", GATEWAY_API, seed, sign_in(platform)).sequences(CALLS // 2, STEPS, record)
-    assert record.succeeded >= {"sendEmailCode", "confirmEmailCode"}
+    service = fuzzed(platform, "gateway", GATEWAY_API, seed, sign_in(platform))
+    service.sequences(CALLS // 2, STEPS, record, reach={"sendEmailCode", "confirmEmailCode"})
 
 
 def test_dead_letters_replayed_and_discarded_in_any_order(
@@ -122,5 +109,5 @@ def test_dead_letters_replayed_and_discarded_in_any_order(
             told.tell(f"user-{number}", notification_type="lobby.game_finished")
         http = platform.notification.http
         until("dead letters", lambda: len(http.dead_letters().json()["dead_letters"]) >= letters)
-    fuzzed(platform, "notification", NOTIFICATION_API, seed).sequences(CALLS // 2, STEPS, record)
-    assert record.succeeded >= {"listDeadLetters", "getDeadLetter", "replayDeadLetter", "discardDeadLetter"}
+    reach = {"listDeadLetters", "getDeadLetter", "replayDeadLetter", "discardDeadLetter"}
+    fuzzed(platform, "notification", NOTIFICATION_API, seed).sequences(CALLS // 2, STEPS, record, reach)

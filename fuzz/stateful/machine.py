@@ -3,7 +3,7 @@
 import contextlib
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +45,9 @@ _REMEMBERED: Final = 3
 
 _SEQUENCES: Final = 50
 """How many sequences one state machine makes."""
+
+_PATIENCE: Final = 4
+"""How many times as many calls are made to reach what must be reached."""
 
 _SETTINGS: Final = hypothesis.settings(
     deadline=None,  # the machine may be busy: time is judged nowhere here
@@ -134,10 +137,12 @@ class Fuzzed:
         """The ids of all operations of the document."""
         return {operation["operationId"] for operation in _operations(self._document())}
 
-    def sequences(self, calls: int, steps: int, record: Record) -> None:
+    def sequences(self, calls: int, steps: int, record: Record, reach: Collection[str] = ()) -> None:
         """Makes at least `calls` calls in sequences of up to `steps`, in which later ones use what earlier ones were answered.
 
-        `record` notes every call. Raises the first fault that was found, with the calls that lead to it.
+        It goes on until each operation in `reach` did what it is for, which some sequences take long to come to.
+        `record` notes every call. Raises the first fault that was found, with the calls that lead to it, and AssertionError
+        when `_PATIENCE` times as many calls did not reach all of them.
         """
         # Schemathesis takes a user id that no operation creates for a resource that cannot be had, and starts elsewhere:
         # callers are not drawn but chosen here.
@@ -148,8 +153,11 @@ class Fuzzed:
         log = _Log(record)
         settings = hypothesis.settings(_SETTINGS, max_examples=_SEQUENCES, stateful_step_count=steps)
         seed = self.seed
-        while log.calls < calls:
+        while log.calls < calls or not record.succeeded.issuperset(reach):
             before = log.calls
+            if before >= calls * _PATIENCE:
+                never = sorted(set(reach) - record.succeeded)
+                raise AssertionError(f"{self.document}: {before} calls, and none did what {never} are for")
             machine = hypothesis.seed(seed)(_machine(self._schema(document).as_state_machine(), caller, log))
             try:
                 machine.run(settings=settings)

@@ -90,7 +90,7 @@ class Ships(HttpStub):
     @route("GET", "/ships/{ship_id}")
     def show(self, request: Request) -> Response:
         ship = self.built.get(request.parameters["ship_id"])
-        if ship is None:
+        if ship is None or self.fault_of_its_own == "never shows":
             return Response.json({} if self.fault_of_its_own == "no code" else ERROR, 404, TRACED)
         self.asked[ship["ship_id"]] += 1
         right = Response.json(ship, 200, TRACED)
@@ -113,7 +113,7 @@ def fuzz(environment: Environment, folder: Path, fault: str) -> Record:
     record = Record(Counter())
     service = Fuzzed(document, ships.url(), 11)
     service.single_calls(20, record)
-    service.sequences(200, 10, record)
+    service.sequences(200, 10, record, reach={"createShip", "getShip"})
     return record
 
 
@@ -138,6 +138,19 @@ def test_a_fault_is_found_and_told(environment: Environment, tmp_path: Path, fau
         fuzz(environment, tmp_path, fault)
     errors = found.value.exceptions if isinstance(found.value, FailureGroup) else (found.value,)
     assert said in "\n".join(f"{error}\n{getattr(error, 'title', '')}" for error in errors)
+
+
+def test_what_must_be_reached_and_is_not_is_told_after_a_while(
+    environment: Environment, tmp_path: Path
+) -> None:
+    ships = environment.stub(Ships("never shows"))
+    ships.allow_violation(".*")
+    document, record = tmp_path / "ships.yaml", Record(Counter())
+    document.write_text(yaml.safe_dump(DOCUMENT))
+    with pytest.raises(AssertionError, match=r"none did what \['getShip'\] are for"):
+        Fuzzed(document, ships.url(), 1).sequences(20, 5, record, reach={"createShip", "getShip"})
+    assert record.succeeded == {"createShip"}
+    assert record.answers.total() >= 80
 
 
 def test_a_document_whose_calls_lead_nowhere_is_an_error(environment: Environment, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from contracts.gateway.signing import DeviceKey
 from contracts.mail.service import MailService
 from contracts.user.service import UserService
-from gateway_authsession.topology import Platform
+from gateway_authsession.topology import PATIENCE_MS, Platform
 from seatrial import until
 
 ADA = "ada@example.test"
@@ -33,7 +33,7 @@ USER_FAULTS: dict[str, Callable[[UserService], AbstractContextManager[None]]] = 
 def test_while_the_user_service_is_broken_no_session_opens_and_the_code_stays_good(
     boot: Callable[..., Platform],
 ) -> None:
-    platform = boot(gateways=0, authsession_settings={"USER_TIMEOUT_MS": "150"})
+    platform = boot(gateways=0, authsession_settings={"USER_TIMEOUT_MS": PATIENCE_MS})
     platform.expect_outage()
     challenge_id, code = platform.challenge(ADA)
     key = DeviceKey().public
@@ -46,11 +46,11 @@ def test_while_the_user_service_is_broken_no_session_opens_and_the_code_stays_go
 
 
 def test_a_user_service_slower_than_the_gateway_waits_is_a_timeout(boot: Callable[..., Platform]) -> None:
-    platform = boot(gateway_settings={"AUTHSESSION_TIMEOUT_MS": "150"})
+    platform = boot(gateway_settings={"AUTHSESSION_TIMEOUT_MS": PATIENCE_MS})
     platform.expect_outage()
     challenge_id, code = platform.challenge(ADA)
     key = DeviceKey().public
-    with platform.users.delayed(1.0):
+    with platform.users.delayed(2.0):
         answer = platform.public.confirm_email_code(challenge_id, code, key)
         answer.expect_error(504, "upstream_timeout")
     platform.public.confirm_email_code(challenge_id, code, key).expect(200)

@@ -13,7 +13,7 @@ from contracts.gateway.device import Device
 from contracts.gateway.edge import Rejected
 from contracts.gateway.envelope import SUBSCRIBE_TYPE, Envelope, now_ms
 from contracts.gateway.signing import DeviceKey
-from gateway_authsession.topology import Platform
+from gateway_authsession.topology import PATIENCE_MS, Platform
 from seatrial import Environment
 
 BUDGET: Final = 70  # no device sends more combinations than that
@@ -256,7 +256,7 @@ def test_a_command_whose_answer_was_lost_is_sent_once(platform: Platform) -> Non
 def test_a_service_that_fails_is_unavailable_and_one_that_hangs_a_timeout(
     boot: Callable[..., Platform],
 ) -> None:
-    platform = boot(gateway_settings={"DOWNSTREAM_TIMEOUT_MS": "150"})
+    platform = boot(gateway_settings={"DOWNSTREAM_TIMEOUT_MS": PATIENCE_MS})
     device = platform.sign_in()
     faults = {
         "failing": platform.commands.failing(500),

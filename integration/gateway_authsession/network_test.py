@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
 from contracts.gateway.signing import DeviceKey
-from gateway_authsession.topology import Platform
+from gateway_authsession.topology import PATIENCE_MS, Platform
 from seatrial import until
 from seatrial.network.proxy import Proxy
 
@@ -15,12 +15,14 @@ FAULTS: Final[dict[str, tuple[Callable[[Proxy], AbstractContextManager[None]], i
     "nothing arrives": (lambda proxy: proxy.drop_traffic(), 504),
     "no answer arrives": (lambda proxy: proxy.drop_traffic("to_client"), 504),
     "answers are cut": (lambda proxy: proxy.truncated(20), 503),
-    "it is far away": (lambda proxy: proxy.delayed(0.5), 504),
+    "it is far away": (lambda proxy: proxy.delayed(2.0), 504),
 }
 
 
 def test_faults_between_gateway_and_authsession_are_told_and_passed(boot: Callable[..., Platform]) -> None:
-    platform = boot(proxied=["gateway to authsession"], gateway_settings={"AUTHSESSION_TIMEOUT_MS": "200"})
+    platform = boot(
+        proxied=["gateway to authsession"], gateway_settings={"AUTHSESSION_TIMEOUT_MS": PATIENCE_MS}
+    )
     platform.expect_outage()
     upstream = platform.proxies["gateway to authsession"]
     for name, (fault, status) in FAULTS.items():
@@ -42,7 +44,9 @@ def test_faults_between_gateway_and_authsession_are_told_and_passed(boot: Callab
 
 
 def test_a_confirm_whose_answer_was_lost_can_be_repeated(boot: Callable[..., Platform]) -> None:
-    platform = boot(proxied=["gateway to authsession"], gateway_settings={"AUTHSESSION_TIMEOUT_MS": "200"})
+    platform = boot(
+        proxied=["gateway to authsession"], gateway_settings={"AUTHSESSION_TIMEOUT_MS": PATIENCE_MS}
+    )
     platform.expect_outage()
     challenge_id, code = platform.challenge(ADA)
     key = DeviceKey().public

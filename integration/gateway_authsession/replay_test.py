@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.gateway.envelope import now_ms
-from gateway_authsession.topology import Platform
+from gateway_authsession.topology import PATIENCE_MS, Platform
 from seatrial import until
 
 
@@ -55,7 +55,7 @@ def test_a_request_ahead_of_the_clock_is_accepted_once_for_as_long_as_it_is_fres
 
 
 def test_a_request_id_is_used_up_from_the_sixth_check_on(boot: Callable[..., Platform]) -> None:
-    platform = boot(gateway_settings={"DOWNSTREAM_TIMEOUT_MS": "150"})
+    platform = boot(gateway_settings={"DOWNSTREAM_TIMEOUT_MS": PATIENCE_MS})
     device = platform.sign_in()
     before = device.envelope()
     device.expect_rejected("invalid_signature", before.but(signature=bytes(64)))
@@ -65,7 +65,7 @@ def test_a_request_id_is_used_up_from_the_sixth_check_on(boot: Callable[..., Pla
     device.expect_rejected("unknown_message_type", unrouted)
     with platform.commands.gone():
         device.expect_rejected("downstream_unavailable", gone)
-    with platform.commands.delayed(1.0):
+    with platform.commands.delayed(2.0):
         device.expect_rejected("downstream_timeout", slow)
     for envelope in (before, unrouted, gone, slow):
         device.expect_rejected("replayed_request", envelope)

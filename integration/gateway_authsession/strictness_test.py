@@ -14,7 +14,7 @@ from contracts.client import ContractClient
 from contracts.gateway.signing import DeviceKey
 from contracts.http import Answer, Request, exchange, send_raw
 from contracts.openapi import Operation
-from gateway_authsession.topology import Platform
+from gateway_authsession.topology import PATIENCE_MS, Platform
 
 EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "sendEmailCode": {"email": "ada@example.test"},
@@ -217,7 +217,8 @@ def test_what_is_no_http_is_refused_and_the_next_request_served(platform: Platfo
 
 def test_a_client_that_hangs_keeps_nobody_waiting(boot: Callable[..., Platform]) -> None:
     platform = boot(
-        gateway_settings={"BODY_TIMEOUT_MS": "200"}, authsession_settings={"BODY_TIMEOUT_MS": "200"}
+        gateway_settings={"BODY_TIMEOUT_MS": PATIENCE_MS},
+        authsession_settings={"BODY_TIMEOUT_MS": PATIENCE_MS},
     )
     for client in (platform.gateway.http, platform.authsession):
         request = Request(

@@ -26,6 +26,9 @@ from seatrial import Address, Environment, Process
 from seatrial.network.proxy import Proxy
 from seatrial.stores.store import Store
 
+PATIENCE_MS: Final = "1000"
+"""How long an impatient service waits for another: long enough for a busy machine, which must never be taken for the fault."""
+
 T = TypeVar("T")
 Link = Literal["gateway to authsession", "gateway to redis", "authsession to redis"]
 
