@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import hypothesis
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import FlakyStrategyDefinition, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
@@ -31,6 +30,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+
+from contracts import yamlfile
 
 CALLER: Final = "X-User-Id"
 """The header in which the gateway names who calls."""
@@ -197,7 +198,7 @@ class Fuzzed:
             call()
 
     def _document(self) -> dict[str, Any]:
-        document: dict[str, Any] = yaml.safe_load(self.document.read_text(encoding="utf-8"))
+        document: dict[str, Any] = yamlfile.load(self.document)
         return document
 
     def _link(self, document: dict[str, Any]) -> None:

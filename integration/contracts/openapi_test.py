@@ -1,9 +1,11 @@
 """A contract judges requests and responses: what it must refuse is refused, for the reason named."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts import yamlfile
 from contracts.errors import ContractError, ContractFileError
 from contracts.http import Answer, Request
 from contracts.openapi import Contract
@@ -144,5 +146,16 @@ def test_outcomes_are_statuses_and_codes_without_the_defect() -> None:
 def test_an_unknown_operation_and_a_foreign_document_are_named() -> None:
     with pytest.raises(ContractFileError, match="putThing"):
         CONTRACT.operation("nothing")
+    with pytest.raises(ContractFileError, match="has no x-commands"):
+        CONTRACT.extension("x-commands")
     with pytest.raises(ContractFileError, match="no operation"):
         Contract("empty", {"openapi": "3.1.0", "paths": {}})
+
+
+@pytest.mark.parametrize("text", [None, "openapi: [", "a: !!python/object:os.system {}"])
+def test_a_file_that_is_no_document_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "openapi.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ContractFileError, match=str(path)):
+        yamlfile.load(path)

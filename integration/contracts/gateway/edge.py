@@ -6,9 +6,9 @@ from functools import cache
 from typing import Final, Protocol, cast
 
 import grpc
-import yaml
 from google.protobuf.message import DecodeError
 
+from contracts import yamlfile
 from contracts.coverage import Cell, exercised
 from contracts.errors import ContractError
 from contracts.gateway.signing import GatewayKeys
@@ -35,7 +35,7 @@ _CHANNEL_OPTIONS: Final = (
 @cache
 def documented() -> Mapping[str, frozenset[tuple[str, str, str]]]:
     """By method, each (stage, status, code) that api/grpc_errors.yaml lists."""
-    document = yaml.safe_load((GATEWAY_API / "grpc_errors.yaml").read_text(encoding="utf-8"))
+    document = yamlfile.load(GATEWAY_API / "grpc_errors.yaml")
     return {
         method: frozenset((row["stage"], row["status"], row["code"]) for row in rows)
         for method, rows in document["methods"].items()

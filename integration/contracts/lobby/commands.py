@@ -5,15 +5,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import yaml
-
 from contracts.coverage import Cell, exercised
 from contracts.errors import ContractError
 from contracts.gateway.device import Device
 from contracts.http import Answer, Request
 from contracts.lobby.client import contract
 from contracts.lobby.player import Player
-from contracts.paths import LOBBY_API
 
 CONTRACT: Final = "lobby commands"
 _NOT_BEHIND_THE_GATEWAY: Final = ("401 ", "405 ", "415 ", "503 ")
@@ -23,8 +20,8 @@ _NOT_BEHIND_THE_GATEWAY: Final = ("401 ", "405 ", "415 ", "503 ")
 @functools.cache
 def message_types() -> Mapping[str, str]:
     """The message type of each operation that is a command."""
-    document = yaml.safe_load((LOBBY_API / "openapi.yaml").read_text(encoding="utf-8"))
-    return {spec["operation"]: message_type for message_type, spec in document["x-commands"].items()}
+    commands = contract().extension("x-commands")
+    return {spec["operation"]: message_type for message_type, spec in commands.items()}
 
 
 def cells() -> frozenset[Cell]:
