@@ -118,15 +118,18 @@ class Container(ContainerHandle):
     # What the engine tells.
 
     def _heard(self, event: EngineEvent) -> None:
-        """In the thread of the events."""
-        if event.action == "start":
+        """In the thread of the events. One that was missed comes late: after `_look`, which knows better how it ended."""
+        if self.state == "removed":
+            if event.action == "die":
+                self.exit = ContainerExit(int(event.attributes.get("exitCode", "-1")))
+        elif event.action == "start":
             self._change("spawned", f"container {self.id[:12]}", state="running")
         elif event.action in ("pause", "unpause"):
             self._change(event.action, "", state="paused" if event.action == "pause" else "running")
         elif event.action.startswith(_HEALTH):
             self.health = event.action.removeprefix(_HEALTH)
             self._change("health", self.health)
-        elif event.action == "die":
+        elif event.action == "die" and self.state != "exited":
             self._ended(int(event.attributes.get("exitCode", "-1")))
         elif event.action == "destroy":
             self._gone()

@@ -10,7 +10,7 @@ import pytest
 
 from seatrial.containers.container import Container
 from seatrial.containers.engine import Engine
-from seatrial.containers.events import EventStream
+from seatrial.containers.events import EngineEvent, EventStream
 from seatrial.containers.spec import ContainerSpec
 from seatrial.containers.wire import Place
 from seatrial.errors import ProcessDied
@@ -157,6 +157,24 @@ def test_what_happened_while_the_engine_could_not_be_heard_is_told(
     relay.mend()
     expect_heard()
     assert container.state == {"dies": "exited", "is removed": "removed"}[happening]
+
+
+@pytest.mark.parametrize("happening", ["dies", "is removed"])
+def test_a_missed_event_that_comes_late_does_not_bring_a_former_state_back(
+    far: Engine, container: Container, told: list[str], happening: str
+) -> None:
+    container.expect_exit()
+    far.api.kill(container.id)
+    far.api.wait(container.id)
+    if happening == "is removed":
+        far.api.remove_container(container.id)
+    state = {"dies": "exited", "is removed": "removed"}[happening]
+    until("the end to be heard", lambda: container.state == state, 20)
+    before = list(told)
+    container._heard(EngineEvent(far.now, container.id, "die", {"exitCode": "3"}))
+    assert (container.state, told) == (state, before)
+    assert container.exit is not None
+    assert container.exit.code == {"dies": 137, "is removed": 3}[happening]
 
 
 def test_what_is_told_twice_is_heard_once(relay: Relay, container: Container, told: list[str]) -> None:
