@@ -126,14 +126,12 @@ def test_its_end_before_it_was_ready_is_told_with_its_last_words(
         container.wait_ready()
 
 
-def test_its_death_ends_every_wait_at_once(environment: Environment, image: str) -> None:
-    script = "while [ ! -e /tmp/struck ]; do sleep 0.02; done; echo cracking; exit 5"
-    container = environment.container(image, name="mast", command=sh(script))
-    strikes = iter([True])
+def test_its_death_ends_every_wait_at_once(environment: Environment, image: str, tmp_path: Path) -> None:
+    script = "while [ ! -e /storm/struck ]; do sleep 0.02; done; echo cracking; exit 5"
+    container = environment.container(image, name="mast", command=sh(script), mounts={"/storm": tmp_path})
 
     def moon() -> bool:
-        if next(strikes, False):
-            container.exec("touch", "/tmp/struck")
+        (tmp_path / "struck").touch()
         return False
 
     started = time.monotonic()
