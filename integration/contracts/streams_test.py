@@ -8,9 +8,11 @@ import pytest
 
 from contracts.errors import ContractError, ContractFileError
 from contracts.notification.intents import intent
+from contracts.platform import platform as platforms
 from contracts.streams import outcomes, schema
 from contracts.streams.stream_log import StreamLog
 from seatrial import Environment
+from seatrial.teardown import TeardownErrors
 
 NOW: Final = str(time.time_ns() // 1_000_000)
 GAME: Final = "g-" + "0" * 32
@@ -90,6 +92,13 @@ def test_an_entry_that_no_test_looks_at_is_held_to_its_schema_all_the_same(log: 
     for _ in range(2):
         with pytest.raises(ContractError, match="exploded"):
             log.audit()
+
+
+def test_the_end_of_a_test_is_red_for_such_an_entry() -> None:
+    with pytest.raises(TeardownErrors) as red, Environment.open() as environment:
+        streams = platforms.boot(environment, parts=()).streams
+        streams.redis.xadd(schema.HEALTH_EVENTS, HEALTH | {"event_type": "exploded"})
+    assert "exploded" in str(red.value.exceptions[0])
 
 
 def test_what_a_test_wrote_to_break_a_schema_is_not_held_to_it(log: StreamLog) -> None:

@@ -1,6 +1,5 @@
 """What this boundary consists of, how it is booted, and the domain verbs of its tests."""
 
-import functools
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from contracts.gateway.public import GatewayHttp
 from contracts.gateway.signing import DeviceKey
 from contracts.mail.service import MailService
 from contracts.signin import SignInClient
-from contracts.streams import recording
 from contracts.streams.redis_streams import Streams
 from contracts.user.service import UserService
 from seatrial import Address, Environment, Process
@@ -211,9 +209,7 @@ def boot(
     are executed, as a test of boot, signals or restart needs it; else the run decides.
     """
     store = store or environment.valkey
-    streams = Streams(store.client())
-    environment.gather("entries of the streams", functools.partial(recording.gather, streams.redis))
-    environment.on_teardown(streams.audit)
+    streams = Streams.of_test(environment, store)
     platform = Platform(
         environment=environment,
         streams=streams,

@@ -1,6 +1,5 @@
 """Boots any part of the platform on the environment's stores: `boot(environment, parts=("gateway", "lobby"))`."""
 
-import functools
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,6 @@ from contracts.mail.service import MailService
 from contracts.notification.client import Notification
 from contracts.platform.parts import DATABASES, SERVICES, GatewayNode, Node, Part
 from contracts.rtmanager.client import RuntimeManager
-from contracts.streams import recording
 from contracts.streams.redis_streams import Streams
 from contracts.user.service import UserService
 from seatrial import Address, Environment, Process, Service
@@ -276,9 +274,7 @@ def boot(
     "lobby to redis" or "lobby to postgres", goes through a proxy of that name in `Platform.proxies`.
     """
     store = store or environment.valkey
-    streams = Streams(store.client())
-    environment.gather("entries of the streams", functools.partial(recording.gather, streams.redis))
-    environment.on_teardown(streams.audit)
+    streams = Streams.of_test(environment, store)
     platform = Platform(
         environment=environment,
         store=store,

@@ -1,14 +1,17 @@
 """The keys that the gateway publishes or reads, in the words of its suites."""
 
 import base64
+import functools
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
 from contracts.coverage import Cell
-from contracts.streams import schema, stream_log
+from contracts.streams import recording, schema, stream_log
 from contracts.streams.stream_log import Entry, StreamLog
+from seatrial import Environment
+from seatrial.stores.store import Store
 
 KEYS: Final = (
     schema.SESSION,
@@ -25,6 +28,14 @@ def cells() -> frozenset[Cell]:
 
 class Streams(StreamLog):
     """Sessions and client events."""
+
+    @classmethod
+    def of_test(cls, environment: Environment, store: Store) -> Self:
+        """The streams in a store of a test: told on its timeline, and held to their schemas when it ends."""
+        streams = cls(store.client())
+        environment.gather("entries of the streams", functools.partial(recording.gather, streams.redis))
+        environment.on_teardown(streams.audit)
+        return streams
 
     def projection(self, device_session_id: str) -> Mapping[str, str] | None:
         """The published projection of a session; None when there is none."""

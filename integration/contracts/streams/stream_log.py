@@ -70,7 +70,11 @@ class StreamLog:
         except redis.ConnectionError:
             return
         for stream, answer in zip(streams, answers, strict=True):
-            for key, fields in () if isinstance(answer, redis.ResponseError) else answer:
+            if isinstance(answer, redis.ResponseError) and str(answer).startswith("WRONGTYPE"):
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            for key, fields in answer:
                 if (stream, key.decode()) not in self._unchecked:
                     self._hold(stream, Entry(key.decode(), recording.texts(fields)))
 
